@@ -1,0 +1,3 @@
+//! The `layerprint` command.
+
+fn main() {}

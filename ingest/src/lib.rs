@@ -1,0 +1,1 @@
+//! Reads container images into layer fingerprints.

@@ -1,0 +1,1 @@
+//! Finds the bases of images among stored fingerprints.

@@ -1,0 +1,101 @@
+//! What is odd about a layer that was accepted all the same.
+//!
+//! A reader that refuses what Docker accepts is a way to hide from it, so oddities are read as Go reads them
+//! and kept on record with the layer. Each kind is counted; only the first few are kept whole.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How an archive or an image departs from its specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnomalyKind {
+    /// One path stands twice in a layer; the last one counts.
+    DuplicatePath,
+    /// A link, directory or device claims a body; Go reads on right behind the header.
+    UnexpectedBody,
+    /// Bytes that are not zero follow the end of the archive.
+    TrailingData,
+    /// Bytes follow the last compressed member.
+    TrailingCompressedData,
+    /// The archive ends without its two zero blocks.
+    MissingEndOfArchive,
+    /// A PAX or GNU header stands before no entry, or repeats another one.
+    StrayExtension,
+    /// A header whose fields contradict one another: names or sizes given twice, in different formats.
+    ConflictingHeader,
+    /// A type flag that no reader of layers knows.
+    UnknownEntryType,
+    /// A path that climbs out of the root (`..`); it was cut at the root.
+    EscapingPath,
+    /// A path with no name in it.
+    EmptyPath,
+    /// A whiteout of nothing, of `.` or of `..`; it removes nothing.
+    InvalidWhiteout,
+    /// A hard link whose target is in no layer.
+    DanglingHardLink,
+    /// The configuration names another diff ID than the layer has.
+    DiffIdMismatch,
+    /// The media type names another compression than the bytes have.
+    MediaTypeMismatch,
+}
+
+/// One oddity and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anomaly {
+    /// What is odd.
+    pub kind: AnomalyKind,
+    /// Offset in the uncompressed layer, where there is one.
+    pub offset_bytes: Option<u64>,
+    /// What was found, for a person: the path or the value, escaped and cut to a sensible length.
+    pub detail: String,
+}
+
+/// The oddities of one layer or image: a count for each kind, and the first few whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anomalies {
+    counts: BTreeMap<AnomalyKind, u64>,
+    examples: Vec<Anomaly>,
+}
+
+impl Anomalies {
+    /// How many of one kind are kept whole. A hostile layer can hold millions.
+    pub const EXAMPLES_PER_KIND_MAX: u64 = 8;
+    /// Longest detail kept, in characters.
+    pub const DETAIL_CHARS_MAX: usize = 200;
+
+    /// Adds one.
+    pub fn add(&mut self, kind: AnomalyKind, offset_bytes: Option<u64>, detail: impl AsRef<[u8]>) {
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        if *count <= Self::EXAMPLES_PER_KIND_MAX {
+            let detail = detail.as_ref();
+            let head = &detail[..detail.len().min(Self::DETAIL_CHARS_MAX)];
+            self.examples.push(Anomaly { kind, offset_bytes, detail: head.escape_ascii().to_string() });
+        }
+    }
+
+    /// Adds all of another list.
+    pub fn extend(&mut self, other: Self) {
+        for (kind, count) in other.counts {
+            *self.counts.entry(kind).or_default() += count;
+        }
+        self.examples.extend(other.examples);
+    }
+
+    /// Returns true if nothing is odd.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Returns how many there are of each kind.
+    pub fn counts(&self) -> &BTreeMap<AnomalyKind, u64> {
+        &self.counts
+    }
+
+    /// Returns the first of each kind, in the order in which they were met.
+    pub fn examples(&self) -> &[Anomaly] {
+        &self.examples
+    }
+}

@@ -1,0 +1,117 @@
+//! The fingerprint of one layer: every entry of its tar, with file contents replaced by their identities.
+//!
+//! No times: they are what a rebuild changes. The order is that of paths, so that the order of the archive,
+//! which builders do not keep either, makes no difference.
+
+use std::collections::BTreeMap;
+
+use crate::id::ContentId;
+
+/// What one layer holds: entries sorted by path, whiteouts before what the layer itself puts there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    entries: Vec<Entry>,
+}
+
+/// One path of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path from the root without leading, trailing or doubled slashes; empty for the root itself. Bytes, as
+    /// Linux has them. For a whiteout, the path that it removes.
+    pub path: Box<[u8]>,
+    /// Permission bits with set-uid, set-gid and sticky.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u64,
+    /// Group.
+    pub gid: u64,
+    /// What stands at the path.
+    pub kind: EntryKind,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// Removes the path, and all below it, from the layers below.
+    Whiteout,
+    /// Hides what the layers below hold under this directory.
+    Opaque,
+    /// A directory.
+    Directory,
+    /// A regular file, or a hard link to one of this layer.
+    File {
+        /// Its contents.
+        content: Content,
+        /// True if the archive gave it as a hard link.
+        linked: bool,
+    },
+    /// A symbolic link and where it points, never followed.
+    Symlink(Box<[u8]>),
+    /// A hard link to a path that this layer does not hold; the layers below may.
+    HardLink(Box<[u8]>),
+    /// A character device.
+    CharDevice {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A block device.
+    BlockDevice {
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+}
+
+/// The bytes of a regular file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Content {
+    /// Their identity.
+    pub id: ContentId,
+    /// Their number.
+    pub size_bytes: u64,
+}
+
+impl Fingerprint {
+    /// Sorts entries into a fingerprint. Where a path stands twice the caller has decided which one counts.
+    pub fn from_entries(mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        Self { entries }
+    }
+
+    /// Returns the entries in path order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Returns the distinct contents of the layer's files, sorted.
+    pub fn contents(&self) -> Vec<Content> {
+        let files = self.entries.iter().filter_map(Entry::content);
+        let distinct: BTreeMap<ContentId, Content> = files.map(|content| (content.id, content)).collect();
+        distinct.into_values().collect()
+    }
+}
+
+impl Entry {
+    /// Returns the contents if this is a regular file.
+    pub fn content(&self) -> Option<Content> {
+        match self.kind {
+            EntryKind::File { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    /// Whiteouts reach only the layers below, so one path may hold a whiteout, an opaque mark and an entry.
+    fn sort_key(&self) -> (&[u8], u8) {
+        let rank = match self.kind {
+            EntryKind::Whiteout => 0,
+            EntryKind::Opaque => 1,
+            _ => 2,
+        };
+        (&self.path, rank)
+    }
+}

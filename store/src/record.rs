@@ -1,0 +1,96 @@
+//! The small records that the database keeps of layers and images.
+
+use serde::{Deserialize, Serialize};
+
+use crate::anomaly::Anomalies;
+use crate::id::{BlobDigest, DiffId, ImageId, SetId};
+
+/// What is known of a layer besides its entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// The layer.
+    pub diff_id: DiffId,
+    /// Size of the uncompressed tar.
+    pub tar_size_bytes: u64,
+    /// Entries of the fingerprint, whiteouts included.
+    pub entry_count: u64,
+    /// Regular files among them.
+    pub file_count: u64,
+    /// Sum of the sizes of those files.
+    pub file_size_bytes: u64,
+    /// What was odd about the archive.
+    pub anomalies: Anomalies,
+}
+
+/// What is known of an image besides its layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRecord {
+    /// The image.
+    pub id: ImageId,
+    /// Its layers, lowest first, as read: a diff ID that the configuration got wrong is not here.
+    pub layers: Vec<DiffId>,
+    /// What it runs on.
+    pub platform: Platform,
+    /// When it was made, RFC 3339, as the configuration says.
+    pub created: Option<String>,
+    /// The set of distinct, non-empty file contents of the merged view.
+    pub set_id: SetId,
+    /// How many there are.
+    pub content_count: u64,
+    /// Sum of their sizes.
+    pub content_size_bytes: u64,
+    /// Regular files of the merged view.
+    pub file_count: u64,
+    /// Digests of the manifests that named this image, sorted.
+    pub manifests: Vec<BlobDigest>,
+    /// Documents kept for later: configuration, manifests, attestations.
+    pub documents: Vec<Document>,
+    /// What was odd about the image.
+    pub anomalies: Anomalies,
+}
+
+/// A small JSON document that came with an image, kept whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// What the document is: its media type.
+    pub media_type: String,
+    /// The digest under which the store keeps its bytes.
+    pub digest: BlobDigest,
+}
+
+/// What an image runs on. Empty where nothing says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// Operating system (`linux`, `windows`).
+    pub os: String,
+    /// CPU architecture, as Go names it (`amd64`, `arm64`).
+    pub architecture: String,
+    /// CPU variant (`v7`).
+    pub variant: String,
+    /// Version of the operating system; Windows only.
+    pub os_version: String,
+}
+
+impl Platform {
+    /// Returns false if both sides say what they run on and it is not the same.
+    pub fn fits(&self, other: &Self) -> bool {
+        let agree = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
+        agree(&self.os, &other.os)
+            && agree(&self.architecture, &other.architecture)
+            && agree(&self.variant, &other.variant)
+    }
+}
+
+impl std::fmt::Display for Platform {
+    /// Writes `os/architecture[/variant]`, the form of `--platform`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.os.is_empty() && self.architecture.is_empty() {
+            return f.write_str("unknown");
+        }
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if !self.variant.is_empty() {
+            write!(f, "/{}", self.variant)?;
+        }
+        Ok(())
+    }
+}
