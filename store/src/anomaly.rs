@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// How an archive or an image departs from its specification.
+///
+/// Stored by position: add at the end, never remove or reorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AnomalyKind {
@@ -76,12 +78,17 @@ impl Anomalies {
         }
     }
 
-    /// Adds all of another list.
+    /// Adds all of another list; of each kind, again only the first few whole.
     pub fn extend(&mut self, other: Self) {
+        for example in other.examples {
+            let kept = self.examples.iter().filter(|kept| kept.kind == example.kind).count() as u64;
+            if kept < Self::EXAMPLES_PER_KIND_MAX {
+                self.examples.push(example);
+            }
+        }
         for (kind, count) in other.counts {
             *self.counts.entry(kind).or_default() += count;
         }
-        self.examples.extend(other.examples);
     }
 
     /// Returns true if nothing is odd.

@@ -77,9 +77,23 @@ pub struct Content {
 }
 
 impl Fingerprint {
-    /// Sorts entries into a fingerprint. Where a path stands twice the caller has decided which one counts.
+    /// Sorts entries into a fingerprint. Where the same thing stands twice at a path the last one counts, as it
+    /// does when a layer is unpacked.
     pub fn from_entries(mut entries: Vec<Entry>) -> Self {
         entries.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        // `dedup_by` keeps the first of a run and hands over the later one first.
+        entries.dedup_by(|later, kept| {
+            let same = later.sort_key() == kept.sort_key();
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        Self { entries }
+    }
+
+    /// Wraps entries that are known to be sorted, none twice.
+    pub(crate) fn from_sorted(entries: Vec<Entry>) -> Self {
         Self { entries }
     }
 
@@ -106,7 +120,7 @@ impl Entry {
     }
 
     /// Whiteouts reach only the layers below, so one path may hold a whiteout, an opaque mark and an entry.
-    fn sort_key(&self) -> (&[u8], u8) {
+    pub(crate) fn sort_key(&self) -> (&[u8], u8) {
         let rank = match self.kind {
             EntryKind::Whiteout => 0,
             EntryKind::Opaque => 1,

@@ -196,6 +196,24 @@ impl BlobDigest {
         HEXLOWER.encode(self.as_bytes())
     }
 
+    /// Returns the digest as a database key: a byte for the algorithm, then the hash.
+    pub fn to_key(&self) -> Vec<u8> {
+        let algorithm = match self {
+            Self::Sha256(_) => 1,
+            Self::Sha512(_) => 2,
+        };
+        [&[algorithm], self.as_bytes()].concat()
+    }
+
+    /// Returns the digest of a key, if it is one.
+    pub fn from_key(key: &[u8]) -> Option<Self> {
+        match key.split_first()? {
+            (1, hash) => hash.try_into().ok().map(Self::Sha256),
+            (2, hash) => hash.try_into().ok().map(Self::Sha512),
+            _ => None,
+        }
+    }
+
     /// Returns the hash: 32 or 64 bytes.
     pub const fn as_bytes(&self) -> &[u8] {
         match self {
@@ -228,15 +246,25 @@ impl FromStr for BlobDigest {
     }
 }
 
+/// As text where a person may read it, as key bytes where only we do.
 impl Serialize for BlobDigest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.to_key().serialize(serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for BlobDigest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        } else {
+            let key = Vec::<u8>::deserialize(deserializer)?;
+            Self::from_key(&key).ok_or_else(|| de::Error::custom("not the key of a digest"))
+        }
     }
 }
 

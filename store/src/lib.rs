@@ -4,10 +4,27 @@
 //! them make. Knows bytes and transactions; knows nothing of OCI, and asks no questions.
 
 mod anomaly;
+pub mod body;
+mod catalogue;
+mod cursor;
+mod error;
 mod fingerprint;
+mod format;
 pub mod id;
+mod images;
+mod journal;
+mod layout;
+mod pack;
 mod record;
+mod resolve;
+mod store;
+mod zstd_limited;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
+pub use body::BodyError;
+pub use error::{Result, StoreError};
 pub use fingerprint::{Content, Entry, EntryKind, Fingerprint};
+pub use images::{Forgotten, Name};
 pub use record::{Document, ImageRecord, LayerRecord, Platform};
+pub use resolve::Subject;
+pub use store::{BlobRecord, SourceRecord, Stats, Store};

@@ -1,0 +1,482 @@
+//! The fingerprint of one layer as bytes, and back.
+//!
+//! A sorted table of distinct content ids and their sizes comes first, so that what a layer holds can be read
+//! without its paths; paths and the rest follow as columns, compressed. Decoding accepts any bytes: it answers
+//! with an error, allocates no more than the bytes can account for, and never panics. What it accepts encodes
+//! to the same fingerprint again. Layout: `FORMAT.md`.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use crate::cursor::{Cursor, Short, push_varint};
+use crate::fingerprint::{Content, Entry, EntryKind, Fingerprint};
+use crate::format::body::{
+    COLUMN_COUNT, ENTRIES_MAX, FLAG_ZSTD, HEADER_BYTES, MAGIC, METADATA_BYTES_MAX, PATH_BYTES_MAX,
+    PATHS_BYTES_MAX, VERSION, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX, kind,
+};
+use crate::id::ContentId;
+
+/// Why bytes are not a fingerprint, or a fingerprint cannot become bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Another version wrote it.
+    #[error("format version is {found}, this program reads {expected}")]
+    Version {
+        /// The version it says.
+        found: u16,
+        /// The version that this program reads.
+        expected: u16,
+    },
+    /// The bytes make no sense.
+    #[error("{what} at offset {offset_bytes}")]
+    Malformed {
+        /// What is wrong.
+        what: &'static str,
+        /// Where: in the body, or in a column of the decompressed metadata.
+        offset_bytes: u64,
+    },
+    /// More than the format holds.
+    #[error("{what}: {found} is more than {max}")]
+    TooLarge {
+        /// The thing.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+        /// How much there may be.
+        max: u64,
+    },
+}
+
+type Result<T> = std::result::Result<T, BodyError>;
+
+fn malformed(what: &'static str, offset: usize) -> BodyError {
+    BodyError::Malformed { what, offset_bytes: offset as u64 }
+}
+
+fn short(what: &'static str) -> impl Fn(Short) -> BodyError {
+    move |short| malformed(what, short.offset)
+}
+
+fn within(what: &'static str, found: usize, max: u64) -> Result<u32> {
+    let too_large = BodyError::TooLarge { what, found: found as u64, max };
+    let fits = u32::try_from(found).ok().filter(|found| u64::from(*found) <= max);
+    fits.ok_or(too_large)
+}
+
+/// Returns the bytes of a fingerprint: always the same for the same fingerprint and version of zstd.
+///
+/// # Errors
+///
+/// Fails if it has more entries or longer paths than the format allows.
+pub fn encode(fingerprint: &Fingerprint) -> Result<Vec<u8>> {
+    let table = distinct_contents(fingerprint);
+    let entry_count = within("entries", fingerprint.entries().len(), ENTRIES_MAX)?;
+    let mut sizes = Vec::new();
+    table.iter().for_each(|content| push_varint(&mut sizes, content.size_bytes));
+    let metadata = Columns::of(fingerprint, &table)?.join()?;
+    let compressed = zstd::bulk::compress(&metadata, ZSTD_LEVEL).ok();
+    let compressed = compressed.filter(|compressed| compressed.len() < metadata.len());
+    let (flags, stored) = match &compressed {
+        Some(compressed) => (FLAG_ZSTD, compressed),
+        None => (0, &metadata),
+    };
+
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + 32 * table.len() + sizes.len() + stored.len());
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(flags.to_le_bytes());
+    bytes.extend(entry_count.to_le_bytes());
+    bytes.extend(within("contents", table.len(), ENTRIES_MAX)?.to_le_bytes());
+    bytes.extend(within("sizes", sizes.len(), u64::from(u32::MAX))?.to_le_bytes());
+    bytes.extend(within("stored metadata", stored.len(), METADATA_BYTES_MAX)?.to_le_bytes());
+    bytes.extend(within("metadata", metadata.len(), METADATA_BYTES_MAX)?.to_le_bytes());
+    bytes.extend([0; 4]);
+    table.iter().for_each(|content| bytes.extend(content.id.as_bytes()));
+    bytes.extend(sizes);
+    bytes.extend(stored);
+    Ok(bytes)
+}
+
+/// Returns the fingerprint that was encoded.
+///
+/// # Errors
+///
+/// Fails on any bytes that [`encode`] would not have written.
+pub fn decode(bytes: &[u8]) -> Result<Fingerprint> {
+    let sections = Sections::split(bytes)?;
+    let table = sections.contents()?;
+    let metadata = sections.metadata()?;
+    let mut columns = Readers::split(&metadata)?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for _ in 0..sections.entry_count {
+        let entry = columns.entry(entries.last(), &table)?;
+        entries.push(entry);
+    }
+    columns.finish()?;
+    Ok(Fingerprint::from_sorted(entries))
+}
+
+/// Returns the distinct contents of the layer, sorted, without looking at the paths.
+///
+/// # Errors
+///
+/// Fails if the header or the table is malformed; the rest is not read.
+pub fn decode_contents(bytes: &[u8]) -> Result<Vec<Content>> {
+    Sections::split(bytes)?.contents()
+}
+
+/// Contents that occur, each once. One id with two sizes would be a lie, but is kept as it is told.
+fn distinct_contents(fingerprint: &Fingerprint) -> Vec<Content> {
+    let mut table: Vec<Content> = fingerprint.entries().iter().filter_map(Entry::content).collect();
+    table.sort_unstable();
+    table.dedup();
+    table
+}
+
+/// A body cut at its section boundaries, nothing decoded.
+struct Sections<'a> {
+    entry_count: u32,
+    ids: &'a [u8],
+    sizes: &'a [u8],
+    stored: &'a [u8],
+    compressed: bool,
+    metadata_length: u32,
+}
+
+impl<'a> Sections<'a> {
+    fn split(bytes: &'a [u8]) -> Result<Self> {
+        let mut cursor = Cursor::new(bytes);
+        let cut = short("header is cut short");
+        if cursor.array().map_err(&cut)? != MAGIC {
+            return Err(malformed("not a fingerprint", 0));
+        }
+        let version = cursor.u16().map_err(&cut)?;
+        if version != VERSION {
+            return Err(BodyError::Version { found: version, expected: VERSION });
+        }
+        let flags = cursor.u16().map_err(&cut)?;
+        let mut word = || cursor.u32().map_err(&cut);
+        let (entry_count, content_count) = (word()?, word()?);
+        let (sizes_length, stored_length, metadata_length) = (word()?, word()?, word()?);
+        if flags & !FLAG_ZSTD != 0 || word()? != 0 {
+            return Err(malformed("unknown flag", 6));
+        }
+        let limits = [
+            ("entries", entry_count, ENTRIES_MAX),
+            ("contents", content_count, ENTRIES_MAX),
+            ("metadata", metadata_length, METADATA_BYTES_MAX),
+        ];
+        for (what, found, max) in limits {
+            if u64::from(found) > max {
+                return Err(BodyError::TooLarge { what, found: found.into(), max });
+            }
+        }
+        let cut = short("section is cut short");
+        let mut section = |length: usize| cursor.take(length).map_err(&cut);
+        let ids = section(content_count as usize * 32)?;
+        let (sizes, stored) = (section(sizes_length as usize)?, section(stored_length as usize)?);
+        if cursor.remaining() > 0 {
+            return Err(malformed("bytes after the end", cursor.offset()));
+        }
+        Ok(Self { entry_count, ids, sizes, stored, compressed: flags == FLAG_ZSTD, metadata_length })
+    }
+
+    fn contents(&self) -> Result<Vec<Content>> {
+        let mut sizes = Cursor::new(self.sizes);
+        let mut table: Vec<Content> = Vec::with_capacity(self.ids.len() / 32);
+        for (index, id) in self.ids.chunks_exact(32).enumerate() {
+            let id = ContentId::from_bytes(id.try_into().expect("chunks of 32 bytes"));
+            let size_bytes = sizes.varint().map_err(short("bad size"))?;
+            let content = Content { id, size_bytes };
+            if table.last().is_some_and(|last| *last >= content) {
+                return Err(malformed("content ids are not sorted", HEADER_BYTES + 32 * index));
+            }
+            table.push(content);
+        }
+        if sizes.remaining() > 0 {
+            return Err(malformed("more sizes than contents", sizes.offset()));
+        }
+        Ok(table)
+    }
+
+    fn metadata(&self) -> Result<Vec<u8>> {
+        let offset = HEADER_BYTES + self.ids.len() + self.sizes.len();
+        let bad = |_| malformed("metadata does not decompress", offset);
+        let mut metadata = Vec::new();
+        if self.compressed {
+            let mut decoder = zstd::Decoder::with_buffer(self.stored).map_err(bad)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
+            // Grows with what really comes out, not with what the header claims.
+            let claimed = u64::from(self.metadata_length);
+            decoder.take(claimed + 1).read_to_end(&mut metadata).map_err(bad)?;
+        } else {
+            metadata.extend(self.stored);
+        }
+        if metadata.len() != self.metadata_length as usize {
+            return Err(malformed("metadata has another length than the header says", offset));
+        }
+        Ok(metadata)
+    }
+}
+
+/// The columns while they are written, in their order on disk.
+#[derive(Default)]
+struct Columns {
+    /// Distinct (mode, uid, gid), in order of first use.
+    owners: Vec<u8>,
+    /// For each entry, which of them.
+    owner_indices: Vec<u8>,
+    kinds: Vec<u8>,
+    /// For each entry, how many bytes its path has in common with the one before.
+    shared_lengths: Vec<u8>,
+    suffix_lengths: Vec<u8>,
+    suffixes: Vec<u8>,
+    /// For each file, its place in the table of contents.
+    ordinals: Vec<u8>,
+    /// For each symbolic or hard link, length and bytes.
+    targets: Vec<u8>,
+    /// For each device, major and minor number.
+    devices: Vec<u8>,
+}
+
+impl Columns {
+    fn of(fingerprint: &Fingerprint, table: &[Content]) -> Result<Self> {
+        let mut columns = Self::default();
+        let mut owners = HashMap::new();
+        let (mut previous, mut paths_length): (&[u8], usize) = (&[], 0);
+        for entry in fingerprint.entries() {
+            within("path", entry.path.len(), PATH_BYTES_MAX as u64)?;
+            paths_length += entry.path.len();
+            within("paths", paths_length, PATHS_BYTES_MAX)?;
+            columns.push_owner(entry, &mut owners);
+            columns.push_path(previous, &entry.path);
+            columns.push_kind(&entry.kind, table)?;
+            previous = &entry.path;
+        }
+        Ok(columns)
+    }
+
+    fn push_owner(&mut self, entry: &Entry, owners: &mut HashMap<(u32, u64, u64), u64>) {
+        let next = owners.len() as u64;
+        let index = *owners.entry((entry.mode, entry.uid, entry.gid)).or_insert_with(|| {
+            push_varint(&mut self.owners, entry.mode.into());
+            push_varint(&mut self.owners, entry.uid);
+            push_varint(&mut self.owners, entry.gid);
+            next
+        });
+        push_varint(&mut self.owner_indices, index);
+    }
+
+    fn push_path(&mut self, previous: &[u8], path: &[u8]) {
+        let shared = previous.iter().zip(path).take_while(|(a, b)| a == b).count();
+        push_varint(&mut self.shared_lengths, shared as u64);
+        push_varint(&mut self.suffix_lengths, (path.len() - shared) as u64);
+        self.suffixes.extend(&path[shared..]);
+    }
+
+    fn push_kind(&mut self, entry: &EntryKind, table: &[Content]) -> Result<()> {
+        let kind = match entry {
+            EntryKind::Whiteout => kind::WHITEOUT,
+            EntryKind::Opaque => kind::OPAQUE,
+            EntryKind::Directory => kind::DIRECTORY,
+            EntryKind::Fifo => kind::FIFO,
+            EntryKind::File { content, linked } => {
+                let ordinal = table.binary_search(content).expect("the table holds every content");
+                push_varint(&mut self.ordinals, ordinal as u64);
+                if *linked { kind::FILE_LINKED } else { kind::FILE }
+            }
+            EntryKind::Symlink(target) => self.push_target(kind::SYMLINK, target)?,
+            EntryKind::HardLink(target) => self.push_target(kind::HARD_LINK, target)?,
+            EntryKind::CharDevice { major, minor } => self.push_device(kind::CHAR_DEVICE, *major, *minor),
+            EntryKind::BlockDevice { major, minor } => self.push_device(kind::BLOCK_DEVICE, *major, *minor),
+        };
+        self.kinds.push(kind);
+        Ok(())
+    }
+
+    fn push_target(&mut self, kind: u8, target: &[u8]) -> Result<u8> {
+        within("link target", target.len(), PATH_BYTES_MAX as u64)?;
+        push_varint(&mut self.targets, target.len() as u64);
+        self.targets.extend(target);
+        Ok(kind)
+    }
+
+    fn push_device(&mut self, kind: u8, major: u32, minor: u32) -> u8 {
+        push_varint(&mut self.devices, major.into());
+        push_varint(&mut self.devices, minor.into());
+        kind
+    }
+
+    /// The lengths of all columns, then the columns.
+    fn join(self) -> Result<Vec<u8>> {
+        let columns: [Vec<u8>; COLUMN_COUNT] = [
+            self.owners,
+            self.owner_indices,
+            self.kinds,
+            self.shared_lengths,
+            self.suffix_lengths,
+            self.suffixes,
+            self.ordinals,
+            self.targets,
+            self.devices,
+        ];
+        let mut joined = Vec::with_capacity(4 * COLUMN_COUNT + columns.iter().map(Vec::len).sum::<usize>());
+        for column in &columns {
+            joined.extend(within("column", column.len(), METADATA_BYTES_MAX)?.to_le_bytes());
+        }
+        columns.iter().for_each(|column| joined.extend(column));
+        Ok(joined)
+    }
+}
+
+/// The columns while they are read.
+struct Readers<'a> {
+    owners: Vec<(u32, u64, u64)>,
+    owner_indices: Cursor<'a>,
+    kinds: Cursor<'a>,
+    shared_lengths: Cursor<'a>,
+    suffix_lengths: Cursor<'a>,
+    suffixes: Cursor<'a>,
+    ordinals: Cursor<'a>,
+    targets: Cursor<'a>,
+    devices: Cursor<'a>,
+    paths_length: u64,
+}
+
+impl<'a> Readers<'a> {
+    fn split(metadata: &'a [u8]) -> Result<Self> {
+        let mut cursor = Cursor::new(metadata);
+        let mut lengths = [0; COLUMN_COUNT];
+        for length in &mut lengths {
+            *length = cursor.u32().map_err(short("column lengths are cut short"))? as usize;
+        }
+        let mut columns = [&metadata[..0]; COLUMN_COUNT];
+        for (column, length) in columns.iter_mut().zip(lengths) {
+            *column = cursor.take(length).map_err(short("column is cut short"))?;
+        }
+        if cursor.remaining() > 0 {
+            return Err(malformed("bytes after the last column", cursor.offset()));
+        }
+        let [owners, rest @ ..] = columns;
+        let [owner_indices, kinds, shared_lengths, suffix_lengths, suffixes, ordinals, targets, devices] =
+            rest.map(Cursor::new);
+        Ok(Self {
+            owners: read_owners(owners)?,
+            owner_indices,
+            kinds,
+            shared_lengths,
+            suffix_lengths,
+            suffixes,
+            ordinals,
+            targets,
+            devices,
+            paths_length: 0,
+        })
+    }
+
+    fn entry(&mut self, previous: Option<&Entry>, table: &[Content]) -> Result<Entry> {
+        let owner_index = self.owner_indices.length().map_err(short("bad owner index"))?;
+        let at = self.owner_indices.offset();
+        let owner = self.owners.get(owner_index).ok_or_else(|| malformed("no such owner", at))?;
+        let (mode, uid, gid) = *owner;
+        let path = self.path(previous.map_or(&[], |entry| &entry.path))?;
+        let entry = Entry { path, mode, uid, gid, kind: self.kind(table)? };
+        // Strict order bounds the number of entries by the bytes of the suffixes.
+        if previous.is_some_and(|previous| previous.sort_key() >= entry.sort_key()) {
+            return Err(malformed("entries are not sorted", self.kinds.offset() - 1));
+        }
+        Ok(entry)
+    }
+
+    fn path(&mut self, previous: &[u8]) -> Result<Box<[u8]>> {
+        let at = self.shared_lengths.offset();
+        let shared = self.shared_lengths.length().map_err(short("bad path prefix"))?;
+        let head = previous.get(..shared).ok_or_else(|| malformed("path prefix is too long", at))?;
+        let suffix_length = self.suffix_lengths.length().map_err(short("bad path length"))?;
+        let suffix = self.suffixes.take(suffix_length).map_err(short("paths are cut short"))?;
+        let length = head.len() + suffix.len();
+        self.paths_length += u64::from(within("path", length, PATH_BYTES_MAX as u64)?);
+        if self.paths_length > PATHS_BYTES_MAX {
+            return Err(BodyError::TooLarge {
+                what: "paths",
+                found: self.paths_length,
+                max: PATHS_BYTES_MAX,
+            });
+        }
+        // The longest prefix is the only spelling, as with integers.
+        if previous.get(shared).is_some_and(|next| suffix.first() == Some(next)) {
+            return Err(malformed("path prefix is too short", at));
+        }
+        Ok([head, suffix].concat().into())
+    }
+
+    fn kind(&mut self, table: &[Content]) -> Result<EntryKind> {
+        let at = self.kinds.offset();
+        let [kind] = self.kinds.array().map_err(short("fewer kinds than entries"))?;
+        Ok(match kind {
+            kind::WHITEOUT => EntryKind::Whiteout,
+            kind::OPAQUE => EntryKind::Opaque,
+            kind::DIRECTORY => EntryKind::Directory,
+            kind::FIFO => EntryKind::Fifo,
+            kind::FILE => EntryKind::File { content: self.content(table)?, linked: false },
+            kind::FILE_LINKED => EntryKind::File { content: self.content(table)?, linked: true },
+            kind::SYMLINK => EntryKind::Symlink(self.target()?),
+            kind::HARD_LINK => EntryKind::HardLink(self.target()?),
+            kind::CHAR_DEVICE => {
+                let (major, minor) = self.device()?;
+                EntryKind::CharDevice { major, minor }
+            }
+            kind::BLOCK_DEVICE => {
+                let (major, minor) = self.device()?;
+                EntryKind::BlockDevice { major, minor }
+            }
+            _ => return Err(malformed("unknown kind of entry", at)),
+        })
+    }
+
+    fn content(&mut self, table: &[Content]) -> Result<Content> {
+        let at = self.ordinals.offset();
+        let ordinal = self.ordinals.length().map_err(short("bad content number"))?;
+        table.get(ordinal).copied().ok_or_else(|| malformed("no such content", at))
+    }
+
+    fn target(&mut self) -> Result<Box<[u8]>> {
+        let length = self.targets.length().map_err(short("bad target length"))?;
+        within("link target", length, PATH_BYTES_MAX as u64)?;
+        self.targets.take(length).map(Box::from).map_err(short("targets are cut short"))
+    }
+
+    fn device(&mut self) -> Result<(u32, u32)> {
+        let mut number = || self.devices.varint_u32().map_err(short("bad device number"));
+        Ok((number()?, number()?))
+    }
+
+    fn finish(self) -> Result<()> {
+        let columns = [
+            self.owner_indices,
+            self.kinds,
+            self.shared_lengths,
+            self.suffix_lengths,
+            self.suffixes,
+            self.ordinals,
+            self.targets,
+            self.devices,
+        ];
+        match columns.iter().find(|column| column.remaining() > 0) {
+            Some(column) => Err(malformed("column is longer than its entries", column.offset())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read_owners(column: &[u8]) -> Result<Vec<(u32, u64, u64)>> {
+    let mut cursor = Cursor::new(column);
+    let bad = short("bad owner");
+    let mut owners = Vec::new();
+    while cursor.remaining() > 0 {
+        let mode = cursor.varint_u32().map_err(&bad)?;
+        let uid = cursor.varint().map_err(&bad)?;
+        owners.push((mode, uid, cursor.varint().map_err(&bad)?));
+    }
+    Ok(owners)
+}

@@ -1,0 +1,200 @@
+//! The database: ordered trees of small keys and values. The only file that names sled.
+//!
+//! Opening never hangs and never panics: it happens on a thread of its own under a time limit. Values are bytes
+//! here; their checksums, their meaning and the order of commits are the journal's.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Result, StoreError};
+use crate::format::record::BATCH_OPERATIONS;
+use crate::pack::sync_directory;
+
+/// Longest that opening may take. A catalogue of a million layers opens in seconds; a damaged one can block for
+/// good.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Page cache. Records are small and rarely read twice; sled takes several times this while it writes.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// The trees, in the order in which a commit fills them: what others refer to comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Tree {
+    Bodies = 0,
+    Layers = 1,
+    Blobs = 2,
+    Documents = 3,
+    Images = 4,
+    Manifests = 5,
+    Chains = 6,
+    Sets = 7,
+    Names = 8,
+    ImageNames = 9,
+    Sources = 10,
+    Meta = 11,
+}
+
+impl Tree {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Bodies,
+        Self::Layers,
+        Self::Blobs,
+        Self::Documents,
+        Self::Images,
+        Self::Manifests,
+        Self::Chains,
+        Self::Sets,
+        Self::Names,
+        Self::ImageNames,
+        Self::Sources,
+        Self::Meta,
+    ];
+
+    /// Returns the tree with a number that was read from a commit.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Returns the name under which the database knows the tree.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bodies => "bodies",
+            Self::Layers => "layers",
+            Self::Blobs => "blobs",
+            Self::Documents => "documents",
+            Self::Images => "images",
+            Self::Manifests => "manifests",
+            Self::Chains => "chains",
+            Self::Sets => "sets",
+            Self::Names => "names",
+            Self::ImageNames => "image_names",
+            Self::Sources => "sources",
+            Self::Meta => "meta",
+        }
+    }
+}
+
+/// A key and its value.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+
+/// The open database, locked against other processes.
+pub(crate) struct Catalogue {
+    directory: PathBuf,
+    database: sled::Db,
+    trees: Vec<sled::Tree>,
+}
+
+impl Catalogue {
+    /// Opens the database, which is created where there is none.
+    pub(crate) fn open(directory: PathBuf) -> Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let path = directory.clone();
+        let opener = move || {
+            // Nobody listens after the time limit; the database is then closed again here.
+            let _ = sender.send(open_trees(&path));
+        };
+        let spawned = thread::Builder::new().name("open catalogue".to_owned()).spawn(opener);
+        spawned.map_err(StoreError::io(&directory, "start a thread to open"))?;
+        match receiver.recv_timeout(OPEN_TIMEOUT) {
+            Ok(Ok((database, trees))) => Ok(Self { directory, database, trees }),
+            Ok(Err(error)) => Err(translate(&directory, error)),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                Err(StoreError::OpenTimeout { path: directory, timeout_seconds: OPEN_TIMEOUT.as_secs() })
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let problem = "it panicked while opening, it may be damaged".to_owned();
+                Err(StoreError::Catalogue { path: directory, problem })
+            }
+        }
+    }
+
+    /// Returns the value of a key.
+    pub(crate) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let value = self.tree(tree).get(key).map_err(|error| translate(&self.directory, error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    /// Returns all pairs whose key begins with `prefix`, in order of keys.
+    pub(crate) fn scan(&self, tree: Tree, prefix: &[u8]) -> impl Iterator<Item = Result<Pair>> + use<> {
+        let directory = self.directory.clone();
+        self.tree(tree).scan_prefix(prefix).map(move |pair| {
+            let (key, value) = pair.map_err(|error| translate(&directory, error))?;
+            Ok((key.to_vec(), value.to_vec()))
+        })
+    }
+
+    /// Returns how many keys a tree has, by walking it.
+    pub(crate) fn count(&self, tree: Tree) -> u64 {
+        self.tree(tree).len() as u64
+    }
+
+    /// Sets and removes keys of one tree. A part of them may be done when the process dies.
+    pub(crate) fn apply<'a>(
+        &self,
+        tree: Tree,
+        operations: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<()> {
+        let mut operations = operations.into_iter().peekable();
+        while operations.peek().is_some() {
+            let mut batch = sled::Batch::default();
+            for (key, value) in operations.by_ref().take(BATCH_OPERATIONS) {
+                match value {
+                    Some(value) => batch.insert(key, value),
+                    None => batch.remove(key),
+                }
+            }
+            self.tree(tree).apply_batch(batch).map_err(|error| translate(&self.directory, error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything applied so far durable.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.database.flush().map_err(|error| translate(&self.directory, error))?;
+        // On Linux the flush above is `sync_file_range`, which waits for no disk cache.
+        let file = self.directory.join("db");
+        File::open(&file).and_then(|file| file.sync_all()).map_err(StoreError::io(&file, "sync"))?;
+        sync_directory(&self.directory)
+    }
+
+    /// Returns the size of the database's files.
+    pub(crate) fn size_bytes(&self) -> Result<u64> {
+        let listing = fs::read_dir(&self.directory).map_err(StoreError::io(&self.directory, "list"))?;
+        let mut size_bytes = 0;
+        for item in listing {
+            // A snapshot may be renamed while this looks.
+            let metadata = item.and_then(|item| item.metadata());
+            size_bytes += metadata.map_or(0, |metadata| metadata.len());
+        }
+        Ok(size_bytes)
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        &self.trees[tree as usize]
+    }
+}
+
+fn open_trees(directory: &Path) -> sled::Result<(sled::Db, Vec<sled::Tree>)> {
+    // Commits flush; a thread that flushes in between would only write pages twice.
+    let config = sled::Config::new().path(directory).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    let database = config.open()?;
+    let trees = Tree::ALL.iter().map(|tree| database.open_tree(tree.name()));
+    let trees = trees.collect::<sled::Result<Vec<_>>>()?;
+    Ok((database, trees))
+}
+
+fn translate(directory: &Path, error: sled::Error) -> StoreError {
+    let path = directory.to_owned();
+    match error {
+        // sled has no error of its own for this.
+        sled::Error::Io(source) if source.to_string().starts_with("could not acquire lock") => {
+            StoreError::Locked { path: directory.parent().unwrap_or(directory).to_owned() }
+        }
+        sled::Error::Io(source) => StoreError::Io { path, action: "use the catalogue", source },
+        error => StoreError::Catalogue { path, problem: error.to_string() },
+    }
+}

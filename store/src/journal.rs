@@ -1,0 +1,427 @@
+//! One writer's changes, from memory to packs to the catalogue.
+//!
+//! Changes wait in memory, where readers of this process see them at once. A commit appends them to the pack as
+//! one frame, syncs the pack, applies them to the catalogue and syncs that too. The frame is whole or it is not,
+//! so a commit is; one that is whole but was not applied is applied when the store is opened, which makes
+//! the catalogue a product of the packs. Knows trees and keys; what they mean is the store's business.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::IntoIter;
+use std::iter::Peekable;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use data_encoding::HEXLOWER;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{Catalogue, Pair, Tree};
+use crate::error::{Result, StoreError};
+use crate::format::record::{
+    CHECKSUM_BYTES, COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL, INLINE, INLINE_BYTES_MAX, KEY_CONTEXT, PACKED,
+    VERSION,
+};
+use crate::layout::Layout;
+use crate::pack::{FrameKind, Packs, Place, Position};
+
+/// Key in `meta`: the end of the last commit that was applied.
+const APPLIED: &[u8] = b"applied";
+
+/// Changes by tree and key; none for a removal. Values are sealed.
+type Changes = [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Tree::ALL.len()];
+
+/// Changes that the catalogue does not have yet.
+#[derive(Default)]
+struct Unapplied {
+    /// Not part of a commit yet.
+    pending: Changes,
+    /// Part of the commit that is going on.
+    committing: Arc<Changes>,
+}
+
+/// One change as it stands in a commit.
+#[derive(Serialize, Deserialize)]
+struct Operation<'a> {
+    tree: u8,
+    key: &'a [u8],
+    value: Option<&'a [u8]>,
+}
+
+/// What the catalogue has of the packs.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Applied {
+    end: Position,
+    /// Bytes of all commit frames up to there.
+    commit_bytes: u64,
+}
+
+/// Packs, catalogue, and the changes on their way there.
+pub(crate) struct Journal {
+    layout: Layout,
+    checksum_key: [u8; 32],
+    catalogue: Catalogue,
+    packs: Packs,
+    unapplied: RwLock<Unapplied>,
+    /// Held by whoever adds changes; a commit takes it while it collects them.
+    writing: Mutex<()>,
+    /// Held by the one commit that is going on; the bytes of all commits so far.
+    committing: Mutex<u64>,
+    failed: AtomicBool,
+}
+
+impl Journal {
+    /// Opens packs and catalogue and finishes what an earlier process did not.
+    pub(crate) fn open(layout: Layout) -> Result<Self> {
+        // First, because it locks out other processes.
+        let catalogue = Catalogue::open(layout.catalogue())?;
+        let packs = Packs::open(layout.packs(), layout.store_id)?;
+        let journal = Self {
+            checksum_key: blake3::derive_key(KEY_CONTEXT, &layout.store_id),
+            layout,
+            catalogue,
+            packs,
+            unapplied: RwLock::default(),
+            writing: Mutex::default(),
+            committing: Mutex::default(),
+            failed: AtomicBool::new(false),
+        };
+        journal.recover()?;
+        Ok(journal)
+    }
+
+    /// Returns the value of a key, if it has one.
+    pub(crate) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let sealed = match self.unapplied_value(tree, key) {
+            Some(change) => change,
+            None => self.catalogue.get(tree, key)?,
+        };
+        sealed.map(|sealed| self.unseal(tree, key, &sealed)).transpose()
+    }
+
+    /// Returns true if a key has a value, without reading a packed one.
+    pub(crate) fn contains(&self, tree: Tree, key: &[u8]) -> Result<bool> {
+        match self.unapplied_value(tree, key) {
+            Some(change) => Ok(change.is_some()),
+            None => Ok(self.catalogue.get(tree, key)?.is_some()),
+        }
+    }
+
+    /// Returns the record of a key, if it has one.
+    pub(crate) fn record<T: DeserializeOwned>(&self, tree: Tree, key: &[u8]) -> Result<Option<T>> {
+        let value = self.get(tree, key)?;
+        value.map(|value| parse(tree, key, &value)).transpose()
+    }
+
+    /// Returns all pairs whose key begins with `prefix`, in order of keys, values still sealed.
+    fn scan_sealed(&self, tree: Tree, prefix: &[u8]) -> Scan<impl Iterator<Item = Result<Pair>> + use<>> {
+        let unapplied = self.unapplied.read().unwrap_or_else(PoisonError::into_inner);
+        let mut changes = BTreeMap::new();
+        for layer in [&*unapplied.committing, &unapplied.pending] {
+            let range = layer[tree as usize].range(prefix.to_vec()..);
+            let hits = range.take_while(|(key, _)| key.starts_with(prefix));
+            changes.extend(hits.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        Scan {
+            changes: changes.into_iter().peekable(),
+            catalogue: self.catalogue.scan(tree, prefix).peekable(),
+        }
+    }
+
+    /// Returns all pairs whose key begins with `prefix`, in order of keys.
+    pub(crate) fn scan(&self, tree: Tree, prefix: &[u8]) -> impl Iterator<Item = Result<Pair>> + use<'_> {
+        self.scan_sealed(tree, prefix).map(move |pair| {
+            let (key, sealed) = pair?;
+            let value = self.unseal(tree, &key, &sealed)?;
+            Ok((key, value))
+        })
+    }
+
+    /// Returns all records of a tree, in order of keys.
+    pub(crate) fn records<T: DeserializeOwned>(&self, tree: Tree) -> impl Iterator<Item = Result<T>> {
+        self.records_by_key(tree).map(|pair| pair.map(|(_, record)| record))
+    }
+
+    /// Returns all keys and records of a tree, in order of keys.
+    pub(crate) fn records_by_key<T: DeserializeOwned>(
+        &self,
+        tree: Tree,
+    ) -> impl Iterator<Item = Result<(Vec<u8>, T)>> {
+        self.scan(tree, &[]).map(move |pair| {
+            let (key, value) = pair?;
+            let record = parse(tree, &key, &value)?;
+            Ok((key, record))
+        })
+    }
+
+    /// Returns the keys that begin with `prefix`, in order.
+    pub(crate) fn keys(&self, tree: Tree, prefix: &[u8]) -> impl Iterator<Item = Result<Vec<u8>>> + use<> {
+        self.scan_sealed(tree, prefix).map(|pair| pair.map(|(key, _)| key))
+    }
+
+    /// Returns for each key how many bytes its value takes in the packs; none if it is inline.
+    pub(crate) fn packed_bytes(&self, tree: Tree) -> impl Iterator<Item = Result<Option<u64>>> + use<'_> {
+        self.scan_sealed(tree, &[]).map(move |pair| {
+            let (key, sealed) = pair?;
+            let (tag, payload) = self.open_seal(tree, &key, &sealed)?;
+            let place = (tag == PACKED).then(|| parse::<Place>(tree, &key, payload)).transpose()?;
+            Ok(place.map(|place| place.frame_bytes()))
+        })
+    }
+
+    /// Begins a change. Nothing else changes until the guard is gone.
+    pub(crate) fn write(&self) -> Result<Writer<'_>> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(StoreError::Poisoned { path: self.layout.root.clone() });
+        }
+        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Writer { journal: self, _guard: guard, changes: Vec::new() })
+    }
+
+    /// Makes every finished change durable.
+    pub(crate) fn commit(&self) -> Result<()> {
+        let mut commit_bytes = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((changes, place, end)) = self.log_pending()? else { return Ok(()) };
+        *commit_bytes += place.frame_bytes();
+        let applied = Applied { end, commit_bytes: *commit_bytes };
+        let done = self.make_durable(&changes, applied);
+        match done {
+            Ok(()) => {
+                self.unapplied.write().unwrap_or_else(PoisonError::into_inner).committing = Arc::default()
+            }
+            Err(_) => self.failed.store(true, Ordering::Release),
+        }
+        done
+    }
+
+    /// Returns the bytes of packs, of commit frames among them, and of the catalogue.
+    pub(crate) fn size_bytes(&self) -> Result<(u64, u64, u64)> {
+        let commit_bytes = *self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((self.packs.size_bytes()?, commit_bytes, self.catalogue.size_bytes()?))
+    }
+
+    /// Returns the number of keys that are committed in a tree.
+    pub(crate) fn count(&self, tree: Tree) -> u64 {
+        self.catalogue.count(tree)
+    }
+
+    fn unapplied_value(&self, tree: Tree, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        let unapplied = self.unapplied.read().unwrap_or_else(PoisonError::into_inner);
+        let pending = unapplied.pending[tree as usize].get(key);
+        pending.or_else(|| unapplied.committing[tree as usize].get(key)).cloned()
+    }
+
+    fn recover(&self) -> Result<()> {
+        let applied = self.catalogue.get(Tree::Meta, APPLIED)?;
+        let applied = applied.map(|sealed| self.unseal(Tree::Meta, APPLIED, &sealed)).transpose()?;
+        let applied = applied.map(|value| parse::<Applied>(Tree::Meta, APPLIED, &value)).transpose()?;
+        let from = applied.map_or_else(|| self.packs.start(), |applied| applied.end);
+        self.packs.expect(from)?;
+        let mut commit_bytes = applied.map_or(0, |applied| applied.commit_bytes);
+        let replayed = self.packs.replay(from, |place, payload| {
+            commit_bytes += place.frame_bytes();
+            let changes = self.read_commit(place, payload)?;
+            self.apply(&changes, Applied { end: place.end(), commit_bytes })
+        })?;
+        if applied.is_none() {
+            // The catalogue is new or lost, so all of the packs counts. A hole in them is no torn end.
+            self.packs.expect_nothing_beyond(replayed.stopped)?;
+        }
+        *self.committing.lock().unwrap_or_else(PoisonError::into_inner) = commit_bytes;
+        if replayed.committed != from {
+            self.catalogue.flush()?;
+        }
+        self.packs.truncate(replayed.committed)
+    }
+
+    /// Writes what is pending as one frame. It stays visible until the catalogue has it.
+    fn log_pending(&self) -> Result<Option<(Arc<Changes>, Place, Position)>> {
+        let _writer = self.write()?;
+        let payload = {
+            let unapplied = self.unapplied.read().unwrap_or_else(PoisonError::into_inner);
+            if unapplied.pending.iter().all(BTreeMap::is_empty) {
+                return Ok(None);
+            }
+            encode_commit(&unapplied.pending)?
+        };
+        let place = self.packs.append(FrameKind::Commit, [0; 32], &payload)?;
+        let mut unapplied = self.unapplied.write().unwrap_or_else(PoisonError::into_inner);
+        unapplied.committing = Arc::new(std::mem::take(&mut unapplied.pending));
+        Ok(Some((Arc::clone(&unapplied.committing), place, place.end())))
+    }
+
+    fn make_durable(&self, changes: &Changes, applied: Applied) -> Result<()> {
+        self.packs.sync()?;
+        self.apply(changes, applied)?;
+        self.catalogue.flush()
+    }
+
+    fn apply(&self, changes: &Changes, applied: Applied) -> Result<()> {
+        for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
+            let operations = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
+            self.catalogue.apply(tree, operations)?;
+        }
+        // Last: sled recovers a prefix of what it was given, so all of the above is there if this is.
+        let sealed = self.seal(Tree::Meta, APPLIED, INLINE, &encode(&applied));
+        self.catalogue.apply(Tree::Meta, [(APPLIED, Some(&sealed[..]))])
+    }
+
+    fn read_commit(&self, place: Place, payload: &[u8]) -> Result<Changes> {
+        let corrupt = || self.packs.corrupt(place.start, "commit does not decode");
+        let encoded = crate::zstd_limited::decompress(payload, COMMIT_BYTES_MAX).map_err(|_| corrupt())?;
+        let operations: Vec<Operation<'_>> = postcard::from_bytes(&encoded).map_err(|_| corrupt())?;
+        let mut changes = Changes::default();
+        for Operation { tree, key, value } in operations {
+            let tree = Tree::from_number(tree).ok_or_else(corrupt)?;
+            changes[tree as usize].insert(key.to_vec(), value.map(<[u8]>::to_vec));
+        }
+        Ok(changes)
+    }
+
+    /// Frames a value: version, where the rest is, checksum, the rest.
+    fn seal(&self, tree: Tree, key: &[u8], tag: u8, payload: &[u8]) -> Vec<u8> {
+        [&[VERSION, tag], &self.checksum(tree, key, tag, payload)[..], payload].concat()
+    }
+
+    /// A value counts only under its own key: one that was moved has another checksum.
+    fn checksum(&self, tree: Tree, key: &[u8], tag: u8, payload: &[u8]) -> [u8; CHECKSUM_BYTES] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.checksum_key);
+        hasher.update(&[tree as u8]).update(&(key.len() as u64).to_le_bytes()).update(key);
+        hasher.update(&[VERSION, tag]).update(payload);
+        let mut checksum = [0; CHECKSUM_BYTES];
+        checksum.copy_from_slice(&hasher.finalize().as_bytes()[..CHECKSUM_BYTES]);
+        checksum
+    }
+
+    fn open_seal<'a>(&self, tree: Tree, key: &[u8], sealed: &'a [u8]) -> Result<(u8, &'a [u8])> {
+        let corrupt = |problem| corrupt_record(tree, key, problem);
+        let (version, rest) = sealed.split_first().ok_or_else(|| corrupt("record is empty"))?;
+        if *version != VERSION {
+            let what = format!("record {} {}", tree.name(), HEXLOWER.encode(key));
+            let found = version.to_string();
+            return Err(StoreError::FormatVersion { what, found, expected: VERSION.into() });
+        }
+        let (tag, rest) = rest.split_first().ok_or_else(|| corrupt("record is cut short"))?;
+        let (checksum, payload) =
+            rest.split_at_checked(CHECKSUM_BYTES).ok_or_else(|| corrupt("record is cut short"))?;
+        if self.checksum(tree, key, *tag, payload) != checksum {
+            return Err(corrupt("checksum does not match"));
+        }
+        Ok((*tag, payload))
+    }
+
+    fn unseal(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
+        match self.open_seal(tree, key, sealed)? {
+            (INLINE, payload) => Ok(payload.to_vec()),
+            (PACKED, payload) => {
+                let place = parse(tree, key, payload)?;
+                self.packs.read(place, FrameKind::Value, frame_key(tree, key))
+            }
+            _ => Err(corrupt_record(tree, key, "record is of an unknown kind")),
+        }
+    }
+}
+
+/// A change that becomes visible as a whole, or, where it is not finished, not at all.
+pub(crate) struct Writer<'a> {
+    journal: &'a Journal,
+    _guard: MutexGuard<'a, ()>,
+    changes: Vec<(Tree, Vec<u8>, Option<Vec<u8>>)>,
+}
+
+impl Writer<'_> {
+    /// Sets the value of a key. A large one goes to the pack right away.
+    pub(crate) fn put(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<()> {
+        let sealed = if value.len() <= INLINE_BYTES_MAX {
+            self.journal.seal(tree, key, INLINE, value)
+        } else {
+            let place = self.journal.packs.append(FrameKind::Value, frame_key(tree, key), value)?;
+            self.journal.seal(tree, key, PACKED, &encode(&place))
+        };
+        self.changes.push((tree, key.to_vec(), Some(sealed)));
+        Ok(())
+    }
+
+    /// Sets the record of a key.
+    pub(crate) fn put_record(&mut self, tree: Tree, key: &[u8], record: &impl Serialize) -> Result<()> {
+        self.put(tree, key, &encode(record))
+    }
+
+    /// Removes a key.
+    pub(crate) fn remove(&mut self, tree: Tree, key: &[u8]) {
+        self.changes.push((tree, key.to_vec(), None));
+    }
+
+    /// Makes the change visible, and part of the next commit.
+    pub(crate) fn finish(self) {
+        let mut unapplied = self.journal.unapplied.write().unwrap_or_else(PoisonError::into_inner);
+        for (tree, key, value) in self.changes {
+            unapplied.pending[tree as usize].insert(key, value);
+        }
+    }
+}
+
+/// Changes laid over the catalogue, both in order of keys.
+struct Scan<I: Iterator<Item = Result<Pair>>> {
+    changes: Peekable<IntoIter<Vec<u8>, Option<Vec<u8>>>>,
+    catalogue: Peekable<I>,
+}
+
+impl<I: Iterator<Item = Result<Pair>>> Iterator for Scan<I> {
+    type Item = Result<Pair>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let changed = self.changes.peek().map(|(key, _)| key);
+            let stored = match self.catalogue.peek() {
+                Some(Ok((key, _))) => Some(key),
+                Some(Err(_)) => return self.catalogue.next(),
+                None => None,
+            };
+            if changed.is_none() || stored.is_some_and(|stored| Some(stored) < changed) {
+                return self.catalogue.next();
+            }
+            if stored == changed {
+                self.catalogue.next();
+            }
+            if let Some((key, Some(value))) = self.changes.next() {
+                return Some(Ok((key, value)));
+            }
+        }
+    }
+}
+
+fn encode(record: &impl Serialize) -> Vec<u8> {
+    postcard::to_stdvec(record).expect("records hold nothing that postcard cannot write")
+}
+
+fn parse<T: DeserializeOwned>(tree: Tree, key: &[u8], value: &[u8]) -> Result<T> {
+    postcard::from_bytes(value).map_err(|_| corrupt_record(tree, key, "record does not decode"))
+}
+
+/// Says which record is bad.
+pub(crate) fn corrupt_record(tree: Tree, key: &[u8], problem: &str) -> StoreError {
+    let (key, problem) = (HEXLOWER.encode(key), problem.to_owned());
+    StoreError::Corrupt { what: tree.name(), key, offset_bytes: 0, problem }
+}
+
+fn frame_key(tree: Tree, key: &[u8]) -> [u8; 32] {
+    *blake3::Hasher::new().update(&[tree as u8]).update(key).finalize().as_bytes()
+}
+
+fn encode_commit(changes: &Changes) -> Result<Vec<u8>> {
+    let mut operations = Vec::new();
+    for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
+        operations.extend(changes.iter().map(|(key, value)| Operation {
+            tree: tree as u8,
+            key,
+            value: value.as_deref(),
+        }));
+    }
+    let encoded = encode(&operations);
+    let found = encoded.len() as u64;
+    if found > COMMIT_BYTES_MAX {
+        return Err(StoreError::TooLarge { what: "commit".to_owned(), found, max: COMMIT_BYTES_MAX });
+    }
+    let compressed = zstd::bulk::compress(&encoded, COMMIT_ZSTD_LEVEL);
+    Ok(compressed.expect("compression into memory cannot fail"))
+}

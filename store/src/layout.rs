@@ -1,0 +1,117 @@
+//! The directory of a store and the file that says so.
+//!
+//! `FORMAT` is the first thing written and the first thing read: a directory without it is not touched, one of
+//! another version is refused before anything else in it is opened.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+
+use crate::error::{Result, StoreError};
+use crate::format::{STORE_HEADER_BYTES_MAX, STORE_ID_BYTES, STORE_MAGIC, STORE_VERSION};
+use crate::pack::sync_directory;
+
+/// A directory that is known to hold a store of this version.
+pub(crate) struct Layout {
+    pub(crate) root: PathBuf,
+    pub(crate) store_id: [u8; STORE_ID_BYTES],
+}
+
+impl Layout {
+    /// Reads the header of an existing store.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let path = root.join("FORMAT");
+        let mut text = String::new();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(StoreError::Missing { path: root.to_owned() });
+            }
+            Err(error) => return Err(StoreError::io(&path, "open")(error)),
+        };
+        let read = file.take(STORE_HEADER_BYTES_MAX).read_to_string(&mut text);
+        read.map_err(StoreError::io(&path, "read"))?;
+        let store_id = parse(&text, &path)?;
+        Ok(Self { root: root.to_owned(), store_id })
+    }
+
+    /// Reads the header of a store, or writes one into a directory that is empty or does not exist.
+    pub(crate) fn create_or_open(root: &Path) -> Result<Self> {
+        match Self::open(root) {
+            Err(StoreError::Missing { .. }) => Self::create(root),
+            opened => opened,
+        }
+    }
+
+    /// Returns the directory of the catalogue.
+    pub(crate) fn catalogue(&self) -> PathBuf {
+        self.root.join("db")
+    }
+
+    /// Returns the directory of the packs.
+    pub(crate) fn packs(&self) -> PathBuf {
+        self.root.join("packs")
+    }
+
+    fn create(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).map_err(StoreError::io(root, "create"))?;
+        let half_made = root.join("FORMAT.new");
+        for item in fs::read_dir(root).map_err(StoreError::io(root, "list"))? {
+            if item.map_err(StoreError::io(root, "list"))?.path() != half_made {
+                return Err(StoreError::NotAStore { path: root.to_owned() });
+            }
+        }
+        let store_id: [u8; STORE_ID_BYTES] = random_bytes()?;
+        let text = format!("{STORE_MAGIC}\nversion {STORE_VERSION}\nid {}\n", HEXLOWER.encode(&store_id));
+        let written = File::create(&half_made).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(StoreError::io(&half_made, "write"))?;
+        let path = root.join("FORMAT");
+        // A link instead of a rename: of two processes that create one store, one finds the other's header.
+        match fs::hard_link(&half_made, &path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(StoreError::io(&path, "create")(error));
+            }
+            _ => sync_directory(root)?,
+        }
+        // Gone already if the other process was quicker, too.
+        let _ = fs::remove_file(&half_made);
+        Self::open(root)
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<[u8; STORE_ID_BYTES]> {
+    let corrupt = |problem: &str| StoreError::Corrupt {
+        what: "store header",
+        key: path.display().to_string(),
+        offset_bytes: 0,
+        problem: problem.to_owned(),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(STORE_MAGIC) {
+        return Err(corrupt("not the header of a store"));
+    }
+    let version = lines.next().and_then(|line| line.strip_prefix("version "));
+    let version = version.ok_or_else(|| corrupt("no version"))?;
+    if version != STORE_VERSION.to_string() {
+        let what = format!("store {}", path.parent().unwrap_or(path).display());
+        return Err(StoreError::FormatVersion { what, found: version.to_owned(), expected: STORE_VERSION });
+    }
+    let id = lines.next().and_then(|line| line.strip_prefix("id "));
+    let id = id.and_then(|id| HEXLOWER.decode(id.as_bytes()).ok()?.try_into().ok());
+    id.ok_or_else(|| corrupt("no store id"))
+}
+
+/// Returns bytes that nobody can guess.
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; N];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(StoreError::io(path, "read"))?;
+    Ok(bytes)
+}

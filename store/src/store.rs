@@ -1,0 +1,245 @@
+//! The store: layers, images and what came with them, on disk.
+//!
+//! Many threads of one process may read and put at once; other processes are locked out. What is put is visible
+//! to this process immediately and durable after [`Store::commit`]: a process that dies leaves every image of
+//! the commits that returned, each with all of its layers, and of the one that did not either all or nothing.
+//! Every byte is checked when it is read. Images and names are in `images`; the bytes are in `FORMAT.md`.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::body;
+use crate::catalogue::Tree;
+use crate::error::{Result, StoreError};
+use crate::fingerprint::{Content, Fingerprint};
+use crate::format::record::{DOCUMENT_BYTES_MAX, DOCUMENT_ZSTD_LEVEL};
+use crate::id::{BlobDigest, DiffId, ImageId};
+use crate::journal::{Journal, corrupt_record};
+use crate::layout::{Layout, random_bytes};
+use crate::record::LayerRecord;
+use crate::zstd_limited;
+
+/// Key in `meta`: the secret for hashes whose values images must not be able to choose.
+const SECRET: &[u8] = b"secret";
+
+/// An open store.
+pub struct Store {
+    pub(crate) journal: Journal,
+    secret: [u8; 32],
+}
+
+/// What a stored blob is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRecord {
+    /// The layer that it decompresses to.
+    pub diff_id: DiffId,
+    /// Its media type, as the manifest said.
+    pub media_type: String,
+}
+
+/// What was read from a path or reference, so that it can be skipped while it has not changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its modification time, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// The images found in it.
+    pub images: Vec<ImageId>,
+    /// When it was read, seconds since 1970.
+    pub read_unix_s: u64,
+}
+
+/// How much the store holds, and in how many bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Images.
+    pub images: u64,
+    /// Distinct layers.
+    pub layers: u64,
+    /// Pairs of a reference and an image.
+    pub names: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Entries of all layers.
+    pub entries: u64,
+    /// Size of the layers' uncompressed tars.
+    pub tar_bytes: u64,
+    /// Size of the packs.
+    pub pack_bytes: u64,
+    /// Bytes of packed values that the catalogue refers to.
+    pub live_bytes: u64,
+    /// Bytes of the log of commits, from which the catalogue can be rebuilt.
+    pub commit_bytes: u64,
+    /// The rest of the packs: values that were replaced or forgotten, and headers.
+    pub dead_bytes: u64,
+    /// Size of the catalogue's files.
+    pub catalogue_bytes: u64,
+}
+
+impl Store {
+    /// Opens a store. A directory that does not exist or is empty becomes one.
+    pub fn create_or_open(path: &Path) -> Result<Self> {
+        Self::from_layout(Layout::create_or_open(path)?)
+    }
+
+    /// Opens a store that exists.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::from_layout(Layout::open(path)?)
+    }
+
+    fn from_layout(layout: Layout) -> Result<Self> {
+        let journal = Journal::open(layout)?;
+        let secret = match journal.record(Tree::Meta, SECRET)? {
+            Some(secret) => secret,
+            None => {
+                let secret: [u8; 32] = random_bytes()?;
+                let mut writer = journal.write()?;
+                writer.put_record(Tree::Meta, SECRET, &secret)?;
+                writer.finish();
+                journal.commit()?;
+                secret
+            }
+        };
+        Ok(Self { journal, secret })
+    }
+
+    /// Returns a secret of this store, for hashes whose values the makers of images must not be able to choose.
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    /// Makes everything put so far durable. Other threads may go on putting; that is for the next commit.
+    pub fn commit(&self) -> Result<()> {
+        self.journal.commit()
+    }
+
+    /// Puts a layer. Returns false, and changes nothing, if it is known.
+    pub fn put_layer(&self, record: &LayerRecord, fingerprint: &Fingerprint) -> Result<bool> {
+        let key = record.diff_id.as_bytes();
+        // Asked twice: encoding is the expensive part and happens outside the lock.
+        if self.journal.contains(Tree::Layers, key)? {
+            return Ok(false);
+        }
+        let body = body::encode(fingerprint).map_err(StoreError::body(record.diff_id))?;
+        let mut writer = self.journal.write()?;
+        if self.journal.contains(Tree::Layers, key)? {
+            return Ok(false);
+        }
+        writer.put(Tree::Bodies, key, &body)?;
+        writer.put_record(Tree::Layers, key, record)?;
+        writer.finish();
+        Ok(true)
+    }
+
+    /// Returns true if a layer is known.
+    pub fn has_layer(&self, layer: &DiffId) -> Result<bool> {
+        self.journal.contains(Tree::Layers, layer.as_bytes())
+    }
+
+    /// Returns what is known of a layer besides its entries.
+    pub fn layer(&self, layer: &DiffId) -> Result<Option<LayerRecord>> {
+        self.journal.record(Tree::Layers, layer.as_bytes())
+    }
+
+    /// Returns what is known of every layer, in order of diff IDs.
+    pub fn layers(&self) -> impl Iterator<Item = Result<LayerRecord>> {
+        self.journal.records(Tree::Layers)
+    }
+
+    /// Returns the entries of a layer.
+    pub fn fingerprint(&self, layer: &DiffId) -> Result<Option<Fingerprint>> {
+        let body = self.journal.get(Tree::Bodies, layer.as_bytes())?;
+        body.map(|body| body::decode(&body).map_err(StoreError::body(*layer))).transpose()
+    }
+
+    /// Returns the distinct contents of a layer, sorted, without decoding its paths.
+    pub fn layer_contents(&self, layer: &DiffId) -> Result<Option<Vec<Content>>> {
+        let body = self.journal.get(Tree::Bodies, layer.as_bytes())?;
+        body.map(|body| body::decode_contents(&body).map_err(StoreError::body(*layer))).transpose()
+    }
+
+    /// Puts the layer that a blob decompresses to. The layer must have been put before.
+    pub fn put_blob(&self, blob: &BlobDigest, record: &BlobRecord) -> Result<()> {
+        let mut writer = self.journal.write()?;
+        writer.put_record(Tree::Blobs, &blob.to_key(), record)?;
+        writer.finish();
+        Ok(())
+    }
+
+    /// Returns what a blob is, if its layer is known.
+    pub fn blob(&self, blob: &BlobDigest) -> Result<Option<BlobRecord>> {
+        let record: Option<BlobRecord> = self.journal.record(Tree::Blobs, &blob.to_key())?;
+        match record {
+            Some(record) if self.has_layer(&record.diff_id)? => Ok(Some(record)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the layer that a blob decompresses to, if both are known.
+    pub fn layer_of_blob(&self, blob: &BlobDigest) -> Result<Option<DiffId>> {
+        Ok(self.blob(blob)?.map(|record| record.diff_id))
+    }
+
+    /// Keeps a document under its digest, which the caller has checked. Returns false if it is known.
+    pub fn put_document(&self, digest: &BlobDigest, bytes: &[u8]) -> Result<bool> {
+        let (key, found) = (digest.to_key(), bytes.len() as u64);
+        if found > DOCUMENT_BYTES_MAX {
+            let what = format!("document {digest}");
+            return Err(StoreError::TooLarge { what, found, max: DOCUMENT_BYTES_MAX });
+        }
+        let compressed = zstd::bulk::compress(bytes, DOCUMENT_ZSTD_LEVEL);
+        let compressed = compressed.expect("compression into memory cannot fail");
+        let mut writer = self.journal.write()?;
+        if self.journal.contains(Tree::Documents, &key)? {
+            return Ok(false);
+        }
+        writer.put(Tree::Documents, &key, &compressed)?;
+        writer.finish();
+        Ok(true)
+    }
+
+    /// Returns a document.
+    pub fn document(&self, digest: &BlobDigest) -> Result<Option<Vec<u8>>> {
+        let key = digest.to_key();
+        let Some(compressed) = self.journal.get(Tree::Documents, &key)? else { return Ok(None) };
+        let document = zstd_limited::decompress(&compressed, DOCUMENT_BYTES_MAX);
+        document.map(Some).map_err(|_| corrupt_record(Tree::Documents, &key, "document does not decompress"))
+    }
+
+    /// Remembers what was read from a path or reference.
+    pub fn put_source(&self, key: &[u8], record: &SourceRecord) -> Result<()> {
+        let mut writer = self.journal.write()?;
+        writer.put_record(Tree::Sources, key, record)?;
+        writer.finish();
+        Ok(())
+    }
+
+    /// Returns what was read from a path or reference the last time.
+    pub fn source(&self, key: &[u8]) -> Result<Option<SourceRecord>> {
+        self.journal.record(Tree::Sources, key)
+    }
+
+    /// Counts what is committed, reading every layer record.
+    pub fn stats(&self) -> Result<Stats> {
+        let (pack_bytes, commit_bytes, catalogue_bytes) = self.journal.size_bytes()?;
+        let mut stats = Stats { pack_bytes, commit_bytes, catalogue_bytes, ..Stats::default() };
+        for layer in self.layers() {
+            let layer = layer?;
+            stats.layers += 1;
+            stats.entries += layer.entry_count;
+            stats.tar_bytes += layer.tar_size_bytes;
+        }
+        for tree in Tree::ALL {
+            for packed in self.journal.packed_bytes(tree) {
+                stats.live_bytes += packed?.unwrap_or(0);
+            }
+        }
+        stats.images = self.journal.count(Tree::Images);
+        stats.names = self.journal.count(Tree::Names);
+        stats.documents = self.journal.count(Tree::Documents);
+        stats.dead_bytes = pack_bytes.saturating_sub(stats.live_bytes).saturating_sub(commit_bytes);
+        Ok(stats)
+    }
+}
