@@ -4,6 +4,8 @@
 //! `l:path>target` a symbolic link, `h:path>target` a hard link out of the layer, `w:path` a whiteout,
 //! `o:path` an opaque mark. Views are written the same way.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -202,7 +204,9 @@ fn naive(layers: &[Fingerprint]) -> (Listing, u64) {
             view.retain(|path, other| {
                 let above = entry.path.starts_with(&[&path[..], b"/"].concat()) && !path.is_empty();
                 let below = path.starts_with(&[&entry.path[..], b"/"].concat());
-                !(above && !matches!(other.kind, EntryKind::Directory)) && (directory || !below)
+                let in_the_way = above && !matches!(other.kind, EntryKind::Directory);
+                let replaced = below && !directory;
+                !in_the_way && !replaced
             });
             view.remove(&entry.path[..]);
             match naive_inode(entry, layer, &below, 0) {
