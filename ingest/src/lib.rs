@@ -1,1 +1,3 @@
 //! Reads container images into layer fingerprints.
+
+pub mod write;
