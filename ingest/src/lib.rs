@@ -1,3 +1,4 @@
 //! Reads container images into layer fingerprints.
 
 pub mod tar;
+pub mod write;
