@@ -138,7 +138,7 @@ impl<R: ReadSkip> TarReader<R> {
             }
             if !is_recorded && let Some(first) = buffer[..count].iter().position(|&byte| byte != 0) {
                 is_recorded = true;
-                let detail = &buffer[first..count.min(first + 32)];
+                let detail = number::c_string(&buffer[first..count.min(first + 32)]);
                 self.anomalies.add(AnomalyKind::TrailingData, Some(offset + first as u64), detail);
             }
         }

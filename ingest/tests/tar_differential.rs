@@ -4,16 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
 
-#[path = "tar_support/decompress.rs"]
-mod decompress;
-#[path = "tar_support/mutate.rs"]
-mod mutate;
 mod tar_support;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use tar_support::{GoLister, Listing, Random, limits_of_go, list};
+use tar_support::{GoLister, Listing, Random, limits_of_go, list, mutate, samples};
 
 const SEED: u64 = 20_261_121;
 const MUTATIONS: u64 = 2000;
@@ -25,12 +20,11 @@ fn mutated_archives_read_as_go_reads_them() {
     let Some(go) = GoLister::build() else { return };
     let (seed, mutations) = (setting("LAYERPRINT_SEED", SEED), setting("LAYERPRINT_MUTATIONS", MUTATIONS));
     println!("LAYERPRINT_SEED={seed} LAYERPRINT_MUTATIONS={mutations}");
-    let samples = samples();
     let mut tally = Tally::default();
     for start in (0..mutations).step_by(usize::try_from(BATCH).unwrap()) {
         let numbers = start..mutations.min(start + BATCH);
         let archives: Vec<Vec<u8>> =
-            numbers.map(|number| mutate::archive(&mut Random(seed << 32 | number), &samples)).collect();
+            numbers.map(|number| mutate::archive(&mut Random(seed << 32 | number), samples())).collect();
         for (number, (archive, go)) in archives.iter().zip(list_with_go(&go, &archives)).enumerate() {
             let number = start + number as u64;
             let ours = list("", &archive[..], limits_of_go());
@@ -68,17 +62,6 @@ impl Tally {
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// Returns the small archives of our own set, which hold forms that the builder does not.
-fn samples() -> Vec<Vec<u8>> {
-    const SAMPLE_BYTES_MAX: usize = 16 << 10;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.to_string_lossy().contains(".tar"));
-    paths.sort();
-    let plain = paths.iter().map(|path| decompress::decompress(&std::fs::read(path).unwrap()).0);
-    plain.filter(|bytes| (1..SAMPLE_BYTES_MAX).contains(&bytes.len())).collect()
 }
 
 fn list_with_go(go: &GoLister, archives: &[Vec<u8>]) -> Vec<Listing> {

@@ -6,15 +6,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
 
-#[path = "tar_support/decompress.rs"]
-mod decompress;
 mod tar_support;
 
 use std::path::{Path, PathBuf};
 
-use decompress::decompress;
 use layerprint_ingest::tar::TarLimits;
 use serde_json::{Value, json};
+use tar_support::decompress::decompress;
 use tar_support::{GoLister, Listing, list, shared};
 
 /// Where this reader stops and Go does not: the archive, the limit that stops it, and why that is right.

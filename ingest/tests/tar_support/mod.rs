@@ -2,9 +2,13 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod decompress;
+pub mod mutate;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use layerprint_ingest::tar::{ReadSkip, TarEntry, TarError, TarKind, TarLimits, TarReader};
 use serde::{Deserialize, Serialize};
@@ -210,6 +214,22 @@ pub fn shared(folder: &str) -> Option<PathBuf> {
     }
     eprintln!("skipped: {} is not on this machine", path.display());
     None
+}
+
+/// Returns the small archives of our own set, which hold forms that the builder of mutations does not.
+pub fn samples() -> &'static [Vec<u8>] {
+    static SAMPLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(read_samples);
+    &SAMPLES
+}
+
+fn read_samples() -> Vec<Vec<u8>> {
+    const SAMPLE_BYTES_MAX: usize = 16 << 10;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_string_lossy().contains(".tar"));
+    paths.sort();
+    let plain = paths.iter().map(|path| decompress::decompress(&std::fs::read(path).unwrap()).0);
+    plain.filter(|bytes| (1..SAMPLE_BYTES_MAX).contains(&bytes.len())).collect()
 }
 
 /// Numbers that are the same everywhere for the same seed (SplitMix64).

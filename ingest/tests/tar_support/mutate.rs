@@ -3,7 +3,7 @@
 //! An archive is built from headers with odd fields, extensions stacked in any order and bodies that may not
 //! fit them, and is then damaged. Checksums are mostly right, for a reader that stops there learns nothing.
 
-use super::tar_support::Random;
+use super::Random;
 
 const BLOCK: usize = 512;
 
