@@ -37,6 +37,30 @@ fn mutated_archives_read_as_go_reads_them() {
     assert!(tally.whole * 5 > mutations && tally.entries > mutations, "{tally:?}");
 }
 
+/// Mutations never get this large: extensions and sparse maps just below, at and above what Go allows.
+#[test]
+fn extensions_and_maps_may_be_as_large_as_go_has_them() {
+    let Some(go) = GoLister::build() else { return };
+    const MAX: usize = 1 << 20;
+    let sizes = [MAX - 1, MAX, MAX + 1];
+    let mut archives: Vec<Vec<u8>> = Vec::new();
+    archives.extend(sizes.map(mutate::with_long_name));
+    archives.extend(sizes.map(mutate::with_pax_header));
+    archives.extend([2046, 2047, 2048].map(mutate::with_gnu_map_blocks));
+    archives.extend([2047, 2048, 2049].map(mutate::with_pax_map_blocks));
+    let failed: Vec<bool> = archives
+        .iter()
+        .zip(list_with_go(&go, &archives))
+        .enumerate()
+        .map(|(number, (archive, go))| {
+            let ours = list("", &archive[..], limits_of_go());
+            assert!(ours.agrees_with(&go), "{}", report(number as u64, archive, &ours, &go));
+            ours.failed
+        })
+        .collect();
+    assert_eq!(failed, [false, false, true].repeat(4));
+}
+
 /// What the archives were like, to see that they are neither all sound nor all broken.
 #[derive(Debug, Default)]
 struct Tally {

@@ -20,6 +20,70 @@ pub fn archive(random: &mut Random, samples: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
+/// Returns an archive of one entry behind an extension of so many bytes.
+pub fn with_long_name(size: usize) -> Vec<u8> {
+    behind(b'L', &vec![b'n'; size])
+}
+
+/// As above, with a PAX header.
+pub fn with_pax_header(size: usize) -> Vec<u8> {
+    let mut body = format!("{size} comment=").into_bytes();
+    body.resize(size - 1, b'c');
+    body.push(b'\n');
+    behind(b'x', &body)
+}
+
+fn behind(flag: u8, body: &[u8]) -> Vec<u8> {
+    let random = &mut Random(0);
+    let mut bytes = Vec::new();
+    for (flag, body) in [(flag, body), (b'0', b"")] {
+        let mut header = Header([0; BLOCK]);
+        header.text(0, 100, b"name");
+        header.0[156] = flag;
+        header.octal(124, 12, body.len() as u64);
+        bytes.extend(header.sealed(random));
+        pad(&mut bytes, body);
+    }
+    bytes
+}
+
+/// Returns a sparse file in the old GNU format whose map goes on for so many blocks.
+pub fn with_gnu_map_blocks(blocks: usize) -> Vec<u8> {
+    let random = &mut Random(0);
+    let mut header = Header([0; BLOCK]);
+    header.text(257, 8, b"ustar  \0");
+    header.0[156] = b'S';
+    header.0[482] = 1;
+    let mut bytes = header.sealed(random).to_vec();
+    for index in 1..=blocks {
+        let mut block = [0; BLOCK];
+        block[504] = u8::from(index < blocks);
+        bytes.extend(block);
+    }
+    bytes
+}
+
+/// Returns a sparse file in format 1.0 whose map fills so many blocks: one extent in many zeros.
+pub fn with_pax_map_blocks(blocks: usize) -> Vec<u8> {
+    let random = &mut Random(0);
+    let mut records = Vec::new();
+    for (key, value) in [("major", "1"), ("minor", "0"), ("realsize", "0")] {
+        let key = format!("GNU.sparse.{key}");
+        let length = key.len() + value.len() + 3;
+        records.extend(format!("{} {key}={value}\n", length + 2).into_bytes());
+    }
+    let mut bytes = behind(b'x', &records);
+    bytes.truncate(bytes.len() - BLOCK);
+    let mut map = b"1\n0\n".to_vec();
+    map.resize(blocks * BLOCK - 1, b'0');
+    map.push(b'\n');
+    let mut header = Header([0; BLOCK]);
+    header.octal(124, 12, map.len() as u64);
+    bytes.extend(header.sealed(random));
+    bytes.extend(map);
+    bytes
+}
+
 fn built(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(5) {
