@@ -138,7 +138,7 @@ impl<R: ReadSkip> TarReader<R> {
             }
             if !is_recorded && let Some(first) = buffer[..count].iter().position(|&byte| byte != 0) {
                 is_recorded = true;
-                let detail = &buffer[first..count.min(first + 32)];
+                let detail = number::c_string(&buffer[first..count.min(first + 32)]);
                 self.anomalies.add(AnomalyKind::TrailingData, Some(offset + first as u64), detail);
             }
         }
@@ -152,9 +152,7 @@ impl<R: ReadSkip> TarReader<R> {
     fn advance(&mut self) -> Result<Option<TarEntry>, TarError> {
         self.extensions.clear();
         loop {
-            if !self.body.finish(&mut self.source)? {
-                return Ok(self.end_without_marker());
-            }
+            self.body.finish(&mut self.source)?;
             let offset = self.position_bytes();
             let Some(block) = self.read_header()? else { return Ok(None) };
             let bad_header = |problem| TarError::BadHeader { offset_bytes: offset, problem };

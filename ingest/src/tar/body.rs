@@ -84,14 +84,15 @@ impl Body {
 
     /// Passes over what is left of the body and its padding.
     ///
-    /// Returns false if the archive ends in the padding, which is where Go takes it to be complete.
-    pub(super) fn finish<R: ReadSkip>(&mut self, source: &mut Source<R>) -> Result<bool, TarError> {
+    /// Padding may be cut short: Go takes the archive to be complete then, and so will the next header.
+    pub(super) fn finish<R: ReadSkip>(&mut self, source: &mut Source<R>) -> Result<(), TarError> {
         let (stored, padding) = (self.stored_bytes_left, self.padding_bytes);
         (self.stored_bytes_left, self.padding_bytes) = (0, 0);
         if source.skip(stored)? < stored {
             return Err(self.truncated(source));
         }
-        Ok(source.skip(padding)? == padding)
+        source.skip(padding)?;
+        Ok(())
     }
 
     fn truncated<R: ReadSkip>(&self, source: &Source<R>) -> TarError {

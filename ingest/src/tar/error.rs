@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What stopped the reader. Nothing that follows the offset has been read.
+/// What stopped the reader. Paths are cut to 256 bytes.
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
     /// A header block that no format explains.
@@ -20,7 +20,7 @@ pub enum TarError {
         offset_bytes: u64,
     },
     /// The archive ends inside a header, a body or an extension.
-    #[error("tar ends at byte {offset_bytes}, inside {:?}", path.escape_ascii().to_string())]
+    #[error("tar ends at byte {offset_bytes}, inside {}", name_or(path, "a header"))]
     Truncated {
         /// How many bytes there are.
         offset_bytes: u64,
@@ -38,7 +38,7 @@ pub enum TarError {
         limit_bytes: u64,
     },
     /// A PAX record that cannot be parsed, or says what cannot be.
-    #[error("tar extension for {:?} at byte {offset_bytes}: {problem}", path.escape_ascii().to_string())]
+    #[error("tar extension of {} at byte {offset_bytes}: {problem}", name_or(path, "what follows"))]
     BadPax {
         /// Where the header that it belongs to starts.
         offset_bytes: u64,
@@ -48,7 +48,7 @@ pub enum TarError {
         problem: &'static str,
     },
     /// A sparse file whose map contradicts itself, its size or its bytes.
-    #[error("sparse file {:?} at byte {offset_bytes}: {problem}", path.escape_ascii().to_string())]
+    #[error("sparse file {} at byte {offset_bytes}: {problem}", name_or(path, "without a name"))]
     BadSparse {
         /// Where the header of the file starts.
         offset_bytes: u64,
@@ -58,8 +58,10 @@ pub enum TarError {
         problem: &'static str,
     },
     /// More than [`TarLimits`](super::TarLimits) allow.
-    #[error("tar entry {:?} at byte {offset_bytes}: {limit} is {allowed}, found {found}",
-        path.escape_ascii().to_string())]
+    #[error(
+        "tar entry {} at byte {offset_bytes}: {limit} is {allowed}, found {found}",
+        name_or(path, "without a name")
+    )]
     LimitExceeded {
         /// The field of the limits.
         limit: &'static str,
@@ -69,7 +71,7 @@ pub enum TarError {
         found: u64,
         /// Where the header of the entry starts.
         offset_bytes: u64,
-        /// The entry, cut to a length fit for a message.
+        /// The entry.
         path: Vec<u8>,
     },
     /// The caller asked for more after an error; what would follow cannot be trusted.
@@ -86,6 +88,11 @@ pub enum TarError {
         /// What the source said.
         source: io::Error,
     },
+}
+
+/// Writes a path for a person, or what stands for one that is not known.
+fn name_or(path: &[u8], unknown: &str) -> String {
+    if path.is_empty() { unknown.to_owned() } else { format!("\"{}\"", path.escape_ascii()) }
 }
 
 impl From<TarError> for io::Error {
@@ -126,7 +133,7 @@ impl Place<'_> {
 
     /// Cuts the path: it can be a mebibyte of anything.
     pub(super) fn shown_path(self) -> Vec<u8> {
-        const SHOWN_BYTES_MAX: usize = 4096;
+        const SHOWN_BYTES_MAX: usize = 256;
         self.path[..self.path.len().min(SHOWN_BYTES_MAX)].to_vec()
     }
 }

@@ -126,3 +126,86 @@ fn sum_unsigned(bytes: &[u8]) -> i64 {
 fn sum_signed(bytes: &[u8]) -> i64 {
     i64::from(bytes.iter().map(|&byte| i32::from(byte.cast_signed())).sum::<i32>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a header with these bytes over that of an empty file, its checksum right.
+    fn block(fields: &[(usize, &[u8])]) -> Block {
+        let mut block = Block([0; BLOCK_BYTES]);
+        block.0[..4].copy_from_slice(b"name");
+        for (start, bytes) in fields {
+            block.0[*start..start + bytes.len()].copy_from_slice(bytes);
+        }
+        block.0[148..156].fill(b' ');
+        let sum = sum_unsigned(&block.0);
+        block.0[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        block
+    }
+
+    #[test]
+    fn formats_are_told_apart_by_their_magic() {
+        let cases: &[(&[u8], &[u8], Format)] = &[
+            (b"ustar\x0000", b"", Format::Ustar),
+            (b"ustar\0\0\0", b"", Format::Ustar),
+            (b"ustar\x0000", b"tar\0", Format::Star),
+            (b"ustar  \0", b"tar\0", Format::Gnu),
+            (b"ustar 00", b"", Format::V7),
+            (b"", b"", Format::V7),
+        ];
+        for (magic, trailer, format) in cases {
+            assert_eq!(block(&[(257, magic), (508, trailer)]).format(), *format, "{}", magic.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn each_format_keeps_the_prefix_elsewhere() {
+        let full = [b'p'; 131];
+        let cases: &[(&[u8], &[u8], usize)] = &[
+            (b"ustar\x0000", b"", 131),
+            (b"ustar\x0000", b"tar\0", 131),
+            (b"", b"", 0),
+            // No number stands where GNU has times, so this is a prefix by a writer who was wrong.
+            (b"ustar  \0", b"", 131),
+        ];
+        for (magic, trailer, length) in cases {
+            let block = block(&[(345, &full), (257, magic), (508, trailer)]);
+            assert_eq!(block.fields().unwrap().prefix, &full[..*length], "{}", magic.escape_ascii());
+        }
+        let times = block(&[(257, b"ustar  \0"), (345, b"14000000000\x0014000000000\0prefix")]);
+        assert_eq!(times.fields().unwrap().prefix, b"");
+        let not_ascii = block(&[(257, b"ustar  \0"), (345, b"pref\xc3\xaex")]);
+        assert_eq!(not_ascii.fields().unwrap().prefix, b"");
+    }
+
+    #[test]
+    fn a_checksum_may_be_signed_but_not_off_by_one() {
+        let mut high = block(&[(0, b"n\xff\xfe")]);
+        assert!(high.has_valid_checksum());
+        let sum = octal(&high.0[148..156]).unwrap() - 2 * 256;
+        high.0[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        assert!(high.has_valid_checksum());
+        high.0[99] = 1;
+        assert!(!high.has_valid_checksum());
+        high.0[148..156].copy_from_slice(b"0x10    ");
+        assert!(!high.has_valid_checksum());
+    }
+
+    #[test]
+    fn a_field_that_is_no_number_is_named_even_if_nobody_needs_it() {
+        let cases: &[(usize, &str)] = &[
+            (100, "mode is not a number"),
+            (108, "user id is not a number"),
+            (116, "group id is not a number"),
+            (124, "size is not a number"),
+            (136, "modification time is not a number"),
+            (329, "major device number is not a number"),
+            (337, "minor device number is not a number"),
+        ];
+        for (start, problem) in cases {
+            assert_eq!(block(&[(257, b"ustar\x0000"), (*start, b"9")]).fields(), Err(*problem));
+        }
+        assert!(block(&[(329, b"9")]).fields().is_ok(), "V7 has no device numbers");
+    }
+}

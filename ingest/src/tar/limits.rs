@@ -13,8 +13,8 @@ pub struct TarLimits {
     pub file_bytes_max: u64,
     /// How many times larger than its stored bytes a sparse file may be. Deflate manages about as much.
     pub sparse_ratio_max: u64,
-    /// Holes of a file up to which its ratio does not matter: hashing them takes well under a second, and
-    /// databases keep small files that are nearly all hole.
+    /// Holes of a file up to which its ratio does not matter: hashing them takes about a second, and databases
+    /// and login records are small files that are nearly all hole.
     pub sparse_free_bytes: u64,
     /// Most bytes of holes in the whole archive, so that many files do not add up to what one may not.
     pub hole_bytes_max: u64,
@@ -28,7 +28,7 @@ impl Default for TarLimits {
             entries_max: 5_000_000,
             file_bytes_max: 64 << 30,
             sparse_ratio_max: 1000,
-            sparse_free_bytes: 64 << 20,
+            sparse_free_bytes: 1 << 30,
             hole_bytes_max: 64 << 30,
         }
     }

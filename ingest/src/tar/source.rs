@@ -154,3 +154,41 @@ impl<R: ReadSkip> Source<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Skips and returns how far that went and the byte that follows.
+    fn skip_then_read<R: ReadSkip>(mut source: R, count: u64) -> (u64, Vec<u8>) {
+        let skipped = source.skip_bytes(count).unwrap();
+        let mut next = vec![0; 1];
+        let length = source.read(&mut next).unwrap();
+        next.truncate(length);
+        (skipped, next)
+    }
+
+    #[test]
+    fn every_source_skips_as_far_as_there_are_bytes() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let rewound = || {
+            let mut file = file.try_clone().unwrap();
+            file.rewind().unwrap();
+            file
+        };
+        for count in [0, 1, 511, 8192, 19_999, 20_000, 20_001, 1 << 40, i64::MAX as u64, u64::MAX] {
+            let skipped = count.min(20_000);
+            let next = bytes[usize::try_from(skipped).unwrap()..].iter().take(1).copied().collect();
+            let expected = (skipped, next);
+            assert_eq!(skip_then_read(&bytes[..], count), expected, "slice, {count}");
+            assert_eq!(skip_then_read(Cursor::new(&bytes), count), expected, "cursor, {count}");
+            assert_eq!(skip_then_read(Stream(&bytes[..]), count), expected, "stream, {count}");
+            assert_eq!(skip_then_read(rewound(), count), expected, "file, {count}");
+            assert_eq!(skip_then_read(BufReader::new(rewound()), count), expected, "buffered file, {count}");
+        }
+    }
+}

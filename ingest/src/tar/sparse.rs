@@ -138,8 +138,8 @@ pub(super) fn read_pax_body<R: ReadSkip>(
     lines.read_until(1, source, stored_bytes, map_bytes_max, place)?;
     let count = decimal(lines.next_line()).and_then(|count| u64::try_from(count).ok());
     let count = count.ok_or_else(|| place.bad_sparse("number of extents is not a number"))?;
-    let numbers = count.checked_mul(2).ok_or_else(|| place.bad_sparse("number of extents is absurd"))?;
-    lines.read_until(numbers, source, stored_bytes, map_bytes_max, place)?;
+    // Twice an i64 fits; how many lines can follow is up to the limit.
+    lines.read_until(2 * count, source, stored_bytes, map_bytes_max, place)?;
     let mut map = RawMap::new();
     for _ in 0..count {
         let offset = decimal(lines.next_line());
@@ -225,4 +225,57 @@ fn add_extent(map: &mut RawMap, offset: i64, length: i64, place: Place) -> Resul
     }
     map.push((offset, length));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = Place { offset_bytes: 0, path: b"f" };
+
+    fn problem<T: std::fmt::Debug>(result: Result<T, TarError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn maps_are_in_order_and_within_the_file() {
+        let out_of_order = "sparse file \"f\" at byte 0: extents overlap or are out of order";
+        let behind = "sparse file \"f\" at byte 0: extent lies behind the end of the file";
+        let range = "sparse file \"f\" at byte 0: extent is out of range";
+        let cases: &[(&[(i64, i64)], &str)] = &[
+            (&[(0, 5), (4, 1)], out_of_order),
+            (&[(5, 0), (4, 1)], out_of_order),
+            (&[(8, 3)], behind),
+            (&[(11, 0)], behind),
+            (&[(-1, 1)], range),
+            (&[(0, -1)], range),
+            (&[(i64::MAX, 1)], range),
+        ];
+        for (map, expected) in cases {
+            assert_eq!(problem(checked(map, 10, PLACE)), *expected, "{map:?}");
+        }
+        let extent = |offset_bytes, length_bytes| DataExtent { offset_bytes, length_bytes };
+        let map = checked(&[(0, 2), (2, 0), (2, 3), (10, 0)], 10, PLACE).unwrap();
+        assert_eq!(map, [extent(0, 2), extent(2, 3)]);
+        assert_eq!(problem(checked(&[], -1, PLACE)), "sparse file \"f\" at byte 0: size is negative");
+    }
+
+    #[test]
+    fn a_map_before_the_body_is_read_to_the_end_of_its_block_and_no_further() {
+        let mut archive = b"2\n0\n512\n+2048\n0001\nrest of the block\n".to_vec();
+        archive.resize(1024, 0);
+        let (mut source, mut stored) = (Source::new(&archive[..]), 1024);
+        let map = read_pax_body(&mut source, &mut stored, 4096, PLACE).unwrap();
+        assert_eq!((map, stored, source.position_bytes()), (vec![(0, 512), (2048, 1)], 512, 512));
+    }
+
+    #[test]
+    fn a_map_that_promises_more_than_it_holds_is_cut_short_in_memory_too() {
+        let archive = [b"9223372036854775807\n".repeat(100), b"\n".repeat(1 << 16)].concat();
+        let length = archive.len() as u64;
+        let long = read_pax_body(&mut Source::new(&archive[..]), &mut length.clone(), 4096, PLACE);
+        assert_eq!(problem(long), "tar extension at byte 0: has 4608 bytes, limit is 4096");
+        let short = read_pax_body(&mut Source::new(&archive[..]), &mut 1000, 4096, PLACE);
+        assert_eq!(problem(short), "sparse file \"f\" at byte 0: map is longer than the body");
+    }
 }
