@@ -1,4 +1,41 @@
-//! Reads container images into layer fingerprints.
+//! Reads container images, from every form they are kept in, into layer fingerprints.
+//!
+//! The path of the data, a file for each arrow: [`source`] names it, `discover` and `open` find the images in it
+//! (`oci`, `docker`, `rootfs` over a `tree` of named files), `stream` and `codec` unpack a layer, [`tar`] gives its
+//! entries, [`fingerprint`] says what they mean, `image` describes the whole. [`pipeline`] runs it all in parallel.
+//!
+//! [`write`](mod@write) goes the other way: it makes images, in all these forms, for tests and for the demonstration.
 
+mod archive;
+mod codec;
+mod collect;
+mod discover;
+mod docker;
+mod document;
+mod error;
+pub mod fingerprint;
+mod image;
+mod job;
+mod journal;
+pub mod layer;
+mod limits;
+mod oci;
+mod open;
+pub mod pipeline;
+mod plan;
+mod planner;
+pub mod progress;
+mod rootfs;
+mod sink;
+pub mod source;
+mod stream;
 pub mod tar;
+mod tree;
+mod worker;
 pub mod write;
+
+pub use error::{IngestError, LayerError};
+pub use limits::Limits;
+pub use pipeline::{Options, ingest, read};
+pub use sink::ImageRead;
+pub use source::{Source, Transport};

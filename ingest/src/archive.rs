@@ -1,0 +1,184 @@
+//! An archive of images as a [`Tree`]: indexed where it lies in a plain file, else read front to back.
+//!
+//! Read front to back, a member's use is known only when the manifest has come, which may be last. So every member
+//! is taken for what its first bytes say: JSON is kept, anything else is read as a layer at once and handed on.
+//! The first member decides whether this is an archive of images at all, or the tar of a root file system.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Cursor, Read};
+use std::sync::Arc;
+
+use layerprint_store::id::BlobDigest;
+
+use crate::error::{IngestError, LayerError};
+use crate::fingerprint::clean_path;
+use crate::layer::{LayerRead, Promise, read_layer, read_unpacked};
+use crate::limits::Limits;
+use crate::stream::{Stored, Unpacked};
+use crate::tar::{ReadSkip, Stream, TarEntry, TarKind, TarReader};
+use crate::tree::{Blob, FileRange, LayerKnown, Member, Tree};
+
+/// Takes a layer that was read on the way and says how to find it again.
+pub type TakeLayer<'a> = &'a dyn Fn(LayerRead) -> Result<LayerKnown, IngestError>;
+
+impl ReadSkip for FileRange {
+    fn skip_bytes(&mut self, count: u64) -> std::io::Result<u64> {
+        Ok(self.skip(count))
+    }
+}
+
+/// Indexes an uncompressed archive by its headers. Bodies are not read.
+pub fn index(file: &FileRange, origin: &str, limits: &Limits) -> Result<Tree, IngestError> {
+    let broken = |source| IngestError::Archive { origin: origin.into(), source };
+    let mut members = BTreeMap::new();
+    let mut reader = TarReader::new(file.clone(), limits.tar.clone());
+    while let Some(entry) = reader.next_entry().map_err(|error| broken(error.into()))? {
+        if let Some((name, member)) = member_in_place(&entry, file) {
+            members.insert(name, member);
+        }
+    }
+    Ok(Tree::Archive { origin: origin.into(), members })
+}
+
+fn member_in_place(entry: &TarEntry, file: &FileRange) -> Option<(Vec<u8>, Member)> {
+    let (name, _) = clean_path(&entry.path);
+    let member = match entry.kind {
+        TarKind::File => Member::File(Blob::Range(file.slice(entry.body_offset_bytes, entry.size_bytes))),
+        _ => link(entry, &name)?,
+    };
+    Some((name, member))
+}
+
+/// A symbolic link is relative to its folder, a hard link to the root of the archive.
+fn link(entry: &TarEntry, name: &[u8]) -> Option<Member> {
+    let target = match entry.kind {
+        TarKind::HardLink => entry.link_target.clone(),
+        TarKind::Symlink => [name, b"/../", entry.link_target.as_slice()].concat(),
+        _ => return None,
+    };
+    Some(Member::Link(clean_path(&target).0))
+}
+
+/// What came through a pipe.
+pub enum FrontToBack {
+    /// An archive of images.
+    Images(Tree),
+    /// The tar of a root file system: one layer.
+    Rootfs(Box<LayerRead>),
+}
+
+/// Reads an archive that may be compressed, front to back. `on_read` is told of stored bytes, for progress.
+pub fn read(
+    stored: impl Read,
+    origin: &str,
+    limits: &Limits,
+    take_layer: TakeLayer,
+    on_read: &dyn Fn(u64),
+) -> Result<FrontToBack, IngestError> {
+    let broken = |source| IngestError::Archive { origin: origin.into(), source };
+    let mut unpacked = Unpacked::new(Stored::new(stored, None, on_read), limits).map_err(broken)?;
+    let head = unpacked.read_head(HEAD_BYTES).map_err(broken)?;
+    if !starts_like_images(&head, limits) {
+        let layer = read_unpacked(unpacked, head, &Promise::default(), limits).map_err(broken)?;
+        return Ok(FrontToBack::Rootfs(Box::new(layer)));
+    }
+    let mut reader = TarReader::new(Stream(Cursor::new(head).chain(&mut unpacked)), limits.tar.clone());
+    let mut collected = Collected { limits, take_layer, members: BTreeMap::new(), documents_bytes: 0 };
+    while let Some(entry) = reader.next_entry().map_err(|error| broken(error.into()))? {
+        collected.add(&entry, &mut reader, origin)?;
+    }
+    drop(reader);
+    unpacked.drain().map_err(broken)?;
+    unpacked.finish(&Promise::default()).map_err(broken)?;
+    Ok(FrontToBack::Images(Tree::Archive { origin: origin.into(), members: collected.members }))
+}
+
+/// Enough to hold the first entry, with its extended headers.
+const HEAD_BYTES: u64 = 64 << 10;
+
+/// Judges by the first entry that is not the root itself: archives of images hold documents, folders named by a
+/// digest and layers; a root file system holds `bin/` or `.dockerenv`.
+fn starts_like_images(head: &[u8], limits: &Limits) -> bool {
+    let mut reader = TarReader::new(head, limits.tar.clone());
+    while let Ok(Some(entry)) = reader.next_entry() {
+        let (path, _) = clean_path(&entry.path);
+        if let Some(first) = path.split(|byte| *byte == b'/').next().filter(|first| !first.is_empty()) {
+            return is_image_member(first);
+        }
+    }
+    false
+}
+
+fn is_image_member(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 3] = [b"blobs", b"oci-layout", b"repositories"];
+    let hex = name.strip_prefix(b"sha256:").unwrap_or(name);
+    let digest = hex.len() >= 64 && hex[..64].iter().all(u8::is_ascii_hexdigit);
+    let contains = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    NAMES.contains(&name) || digest || name.ends_with(b".json") || contains(b".tar")
+}
+
+/// The name of a blob in a layout is its digest: `blobs/sha256/<hex>`.
+fn digest_in(path: &[u8]) -> Option<BlobDigest> {
+    let (clean, _) = clean_path(path);
+    let name = std::str::from_utf8(clean.strip_prefix(b"blobs/")?).ok()?;
+    name.replacen('/', ":", 1).parse().ok()
+}
+
+/// Members as they come.
+struct Collected<'a> {
+    limits: &'a Limits,
+    take_layer: TakeLayer<'a>,
+    members: BTreeMap<Vec<u8>, Member>,
+    documents_bytes: u64,
+}
+
+impl Collected<'_> {
+    fn add<R: ReadSkip>(
+        &mut self,
+        entry: &TarEntry,
+        reader: &mut TarReader<R>,
+        origin: &str,
+    ) -> Result<(), IngestError> {
+        let (name, _) = clean_path(&entry.path);
+        let member = match entry.kind {
+            TarKind::File => Member::File(self.take(entry, reader, origin)?),
+            _ => match link(entry, &name) {
+                Some(link) => link,
+                None => return Ok(()),
+            },
+        };
+        self.members.insert(name, member);
+        Ok(())
+    }
+
+    fn take<R: ReadSkip>(
+        &mut self,
+        entry: &TarEntry,
+        reader: &mut TarReader<R>,
+        origin: &str,
+    ) -> Result<Blob, IngestError> {
+        let archive = |source| IngestError::Archive { origin: origin.into(), source };
+        let mut body = BufReader::new(reader);
+        let first = body.fill_buf().map_err(|error| archive(LayerError::of_stream(error)))?;
+        let small = entry.size_bytes <= self.limits.document_bytes_max;
+        if small && matches!(first.first(), Some(b'{' | b'[') | None) {
+            return self.keep_document(body, entry.size_bytes).map_err(archive);
+        }
+        let promise = Promise { digest: digest_in(&entry.path), ..Promise::default() };
+        Ok(Blob::Layer(match read_layer(&mut body, &promise, self.limits, &|_| ()) {
+            Ok(layer) => Ok((self.take_layer)(layer)?),
+            Err(error) => Err(Arc::new(error)),
+        }))
+    }
+
+    fn keep_document(&mut self, mut body: impl Read, size_bytes: u64) -> Result<Blob, LayerError> {
+        let max = self.limits.documents_bytes_max;
+        self.documents_bytes += size_bytes;
+        if self.documents_bytes > max {
+            return Err(LayerError::Limit { limit: "documents_bytes_max", max });
+        }
+        let mut bytes = Vec::new();
+        body.read_to_end(&mut bytes).map_err(LayerError::of_stream)?;
+        Ok(Blob::Document(bytes.into()))
+    }
+}

@@ -1,0 +1,231 @@
+//! The calling thread of a run: pairs images with their layers, commits in groups, tells and counts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use layerprint_store::id::{DiffId, ImageId};
+
+use crate::discover::Found;
+use crate::error::{IngestError, LayerError};
+use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
+use crate::pipeline::Run;
+use crate::progress::{Failure, ImageRow, Progress, SkipReason, Summary};
+
+/// Images that are committed together at most. A commit costs two waits for the disk.
+const GROUP_IMAGES_MAX: usize = 256;
+/// The longest that an image waits for its commit while others arrive.
+const GROUP_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub(crate) struct Collector<'a> {
+    run: &'a Run<'a>,
+    jobs: Sender<Job>,
+    permits: Receiver<()>,
+    commit: &'a dyn Fn() -> Result<(), IngestError>,
+    layers: HashMap<LayerKey, Result<DiffId, Arc<LayerError>>>,
+    waiting: HashMap<LayerKey, Vec<u64>>,
+    images: HashMap<u64, PlannedImage>,
+    images_seen: u64,
+    finishing: u64,
+    sources: HashMap<usize, SourceState>,
+    planned: bool,
+    group: Vec<ImageRow>,
+    group_since: Instant,
+    summary: Summary,
+}
+
+/// A source whose images are not all done.
+struct SourceState {
+    found: Found,
+    images: Vec<ImageId>,
+    unfinished: u64,
+    closed: bool,
+    failed: bool,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(
+        run: &'a Run<'a>,
+        jobs: Sender<Job>,
+        permits: Receiver<()>,
+        commit: &'a dyn Fn() -> Result<(), IngestError>,
+    ) -> Self {
+        Self {
+            run,
+            jobs,
+            permits,
+            commit,
+            layers: HashMap::new(),
+            waiting: HashMap::new(),
+            images: HashMap::new(),
+            images_seen: 0,
+            finishing: 0,
+            sources: HashMap::new(),
+            planned: false,
+            group: Vec::new(),
+            group_since: Instant::now(),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Takes events until everything is done.
+    pub(crate) fn collect(mut self, events: &Receiver<Event>) -> Result<Summary, IngestError> {
+        for event in events {
+            self.take(event)?;
+            if self.group.len() >= GROUP_IMAGES_MAX || self.group_since.elapsed() > GROUP_TIME_MAX {
+                self.commit_group()?;
+            }
+            if self.planned && self.images.is_empty() && self.finishing == 0 && self.sources.is_empty() {
+                break;
+            }
+        }
+        self.commit_group()?;
+        Ok(self.summary)
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), IngestError> {
+        match event {
+            Event::SourceOpened(number, found) => {
+                let state =
+                    SourceState { found, images: Vec::new(), unfinished: 0, closed: false, failed: false };
+                self.sources.insert(number, state);
+            }
+            Event::SourceClosed(number) => {
+                self.source(number, |state| state.closed = true);
+                self.close(number)?;
+            }
+            Event::Skipped(skipped, images) => {
+                self.summary.images_known += images;
+                (self.run.observer)(Progress::Skipped(&skipped));
+                // What the journal vouches for is counted, not listed: there may be thousands.
+                if skipped.reason != SkipReason::Unchanged {
+                    self.summary.skipped.push(skipped);
+                } else {
+                    self.summary.sources_unchanged += 1;
+                }
+            }
+            Event::Image(planned) => self.take_image(*planned),
+            Event::Layer(key, result) => self.take_layer(&key, &result),
+            Event::Finished(number, row) => {
+                self.finishing -= 1;
+                self.source(number, |state| state.images.push(row.id));
+                self.finish_one(number)?;
+                self.group.push(row);
+            }
+            Event::Unfinished(number, failure) => {
+                self.finishing -= 1;
+                self.fail(Some(number), failure);
+                self.finish_one(number)?;
+            }
+            Event::Failed(number, failure) => self.fail(number, failure),
+            Event::Planned => self.planned = true,
+            Event::Fatal(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn take_image(&mut self, planned: PlannedImage) {
+        let number = self.images_seen;
+        self.images_seen += 1;
+        self.source(planned.source, |state| state.unfinished += 1);
+        for layer in &planned.layers {
+            match layer {
+                LayerState::Pending(key) if !self.layers.contains_key(key) => {
+                    self.waiting.entry(key.clone()).or_default().push(number);
+                }
+                _ => {}
+            }
+        }
+        self.images.insert(number, planned);
+        self.finish_if_ready(number);
+    }
+
+    fn take_layer(&mut self, key: &LayerKey, result: &Result<DiffId, Arc<LayerError>>) {
+        self.layers.insert(key.clone(), result.clone());
+        for number in self.waiting.remove(key).unwrap_or_default() {
+            self.finish_if_ready(number);
+        }
+    }
+
+    /// Sends an image on once nothing is pending for it. An image may wait twice for one layer, or be gone already.
+    fn finish_if_ready(&mut self, number: u64) {
+        let Some(planned) = self.images.get(&number) else { return };
+        let known = |layer: &LayerState| match layer {
+            LayerState::Known(diff_id) => Some(Ok(*diff_id)),
+            LayerState::Broken(error) => Some(Err(error.clone())),
+            LayerState::Pending(key) => self.layers.get(key).cloned(),
+        };
+        let Some(layers) = planned.layers.iter().map(known).collect::<Option<Vec<_>>>() else { return };
+        let planned = self.images.remove(&number).expect("it was there a line above");
+        if planned.permitted {
+            // Held since the image was planned, so one is there.
+            let _ = self.permits.try_recv();
+        }
+        self.send_on(planned, layers);
+    }
+
+    fn send_on(&mut self, planned: PlannedImage, layers: Vec<Result<DiffId, Arc<LayerError>>>) {
+        self.finishing += 1;
+        let PlannedImage { source, plan, .. } = planned;
+        let broken =
+            layers.iter().enumerate().find_map(|(index, layer)| Some((index, layer.as_ref().err()?.clone())));
+        let Some((index, error)) = broken else {
+            let layers = layers.into_iter().map(|layer| layer.expect("none is broken")).collect();
+            let ready = ReadyImage { source, plan, layers };
+            self.jobs.send(Job::Finish(Box::new(ready))).expect("workers live as long as there are jobs");
+            return;
+        };
+        let error = IngestError::Layer { index, layer: plan.layers[index].name.clone(), source: error };
+        self.finishing -= 1;
+        self.fail(Some(source), Failure { origin: plan.origin, error });
+        self.source(source, |state| state.unfinished -= 1);
+    }
+
+    fn fail(&mut self, number: Option<usize>, failure: Failure) {
+        if let Some(number) = number {
+            self.source(number, |state| state.failed = true);
+        }
+        (self.run.observer)(Progress::Failed(&failure));
+        self.summary.failed.push(failure);
+    }
+
+    fn finish_one(&mut self, number: usize) -> Result<(), IngestError> {
+        self.source(number, |state| state.unfinished -= 1);
+        self.close(number)
+    }
+
+    /// Enters a source into the journal when all its images are done. It is committed with them or after them.
+    fn close(&mut self, number: usize) -> Result<(), IngestError> {
+        if self.sources.get(&number).is_none_or(|state| !state.closed || state.unfinished > 0) {
+            return Ok(());
+        }
+        let done = self.sources.remove(&number).expect("it was there a line above");
+        match self.run.journal {
+            Some(journal) if !done.failed => Ok(journal.enter(&done.found.source, &done.images)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn source(&mut self, number: usize, change: impl FnOnce(&mut SourceState)) {
+        if let Some(state) = self.sources.get_mut(&number) {
+            change(state);
+        }
+    }
+
+    /// Commits, and only then tells of the images.
+    fn commit_group(&mut self) -> Result<(), IngestError> {
+        (self.commit)()?;
+        for row in self.group.drain(..) {
+            match row.known {
+                true => self.summary.images_known += 1,
+                false => self.summary.images_new += 1,
+            }
+            (self.run.observer)(Progress::ImageDone(&row));
+            self.summary.images.push(row);
+        }
+        self.group_since = Instant::now();
+        Ok(())
+    }
+}

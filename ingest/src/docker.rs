@@ -1,0 +1,140 @@
+//! Images in a docker-archive, as `docker save` writes them.
+//!
+//! - 1.0 (Docker up to 1.9): a folder for each layer with `VERSION`, `json` and `layer.tar`, and `repositories`.
+//! - 1.1 to 24: `manifest.json` names a configuration and layers; a layer that another image has too is a link.
+//! - 25 and later: an OCI layout with a `manifest.json` beside it. `manifest.json` is believed: early 25.0 wrote OCI
+//!   manifests without layers (moby#47065). The layout adds names and manifests where it has them.
+//!
+//! podman and kaniko write the second kind with other member names.
+//! <https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format>
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use layerprint_store::Anomalies;
+use layerprint_store::Platform;
+
+use crate::document::{DockerImage, LegacyLayer};
+use crate::error::IngestError;
+use crate::layer::Promise;
+use crate::limits::Limits;
+use crate::plan::{ImagePlan, LayerPlan, familiar};
+use crate::rootfs;
+use crate::tree::Tree;
+
+/// Finds the images of an archive with a `manifest.json`.
+///
+/// `wanted` is one of the names, or `@N` for the Nth image, as skopeo writes it.
+pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Vec<ImagePlan>, IngestError> {
+    let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
+    let parsed: Result<Option<Vec<DockerImage>>, _> = serde_json::from_slice(&bytes);
+    let found =
+        parsed.map_err(|error| refuse(tree, "manifest.json", &error.to_string()))?.unwrap_or_default();
+    let is_wanted = |index: usize, image: &DockerImage| match wanted {
+        None => true,
+        Some(name) if name.starts_with('@') => name[1..] == index.to_string(),
+        Some(name) => image.repo_tags.iter().any(|tag| tag == name || familiar(tag) == familiar(name)),
+    };
+    let chosen: Vec<_> = found.iter().enumerate().filter(|(index, image)| is_wanted(*index, image)).collect();
+    if let (Some(wanted), true) = (wanted, chosen.is_empty()) {
+        let known = found.iter().flat_map(|image| image.repo_tags.iter().cloned()).collect();
+        return Err(IngestError::UnknownReference { origin: tree.origin(), wanted: wanted.into(), known });
+    }
+    chosen.into_iter().map(|(index, image)| plan(tree, index, image, limits)).collect()
+}
+
+fn plan(tree: &Tree, index: usize, image: &DockerImage, limits: &Limits) -> Result<ImagePlan, IngestError> {
+    let names: Vec<_> = image.repo_tags.iter().map(|tag| familiar(tag)).collect();
+    let layers = image.layers.iter().map(|name| LayerPlan::of(tree, name, Promise::default()));
+    let mut plan = empty_plan(tree, names, index);
+    plan.layers = layers.collect::<Result<_, _>>()?;
+    plan.set_config(tree.document(&image.config, limits.document_bytes_max)?, limits)?;
+    Ok(plan)
+}
+
+fn empty_plan(tree: &Tree, names: Vec<String>, index: usize) -> ImagePlan {
+    let shown = names.first().cloned().unwrap_or_else(|| format!("@{index}"));
+    ImagePlan {
+        origin: format!("{} {shown}", tree.origin()),
+        names,
+        platform: Platform::default(),
+        created: None,
+        config: Arc::default(),
+        has_config: false,
+        claimed_count: 0,
+        manifest: None,
+        documents: Vec::new(),
+        layers: Vec::new(),
+        anomalies: Anomalies::default(),
+    }
+}
+
+/// Finds the images of an archive of version 1.0, by the names in `repositories`.
+pub fn legacy_images(
+    tree: &Tree,
+    wanted: Option<&str>,
+    limits: &Limits,
+) -> Result<Vec<ImagePlan>, IngestError> {
+    let bytes = tree.document("repositories", limits.document_bytes_max)?;
+    let parsed: Result<BTreeMap<String, BTreeMap<String, String>>, _> = serde_json::from_slice(&bytes);
+    let repositories = parsed.map_err(|error| refuse(tree, "repositories", &error.to_string()))?;
+    let mut tops: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (repository, tags) in repositories {
+        for (tag, top) in tags {
+            tops.entry(top).or_default().push(familiar(&format!("{repository}:{tag}")));
+        }
+    }
+    let known: Vec<String> = tops.values().flatten().cloned().collect();
+    if let Some(wanted) = wanted {
+        tops.retain(|_, names| names.contains(&familiar(wanted)));
+        if tops.is_empty() {
+            return Err(IngestError::UnknownReference {
+                origin: tree.origin(),
+                wanted: wanted.into(),
+                known,
+            });
+        }
+    }
+    tops.into_iter()
+        .enumerate()
+        .map(|(index, (top, names))| legacy_plan(tree, index, &top, names, limits))
+        .collect()
+}
+
+fn legacy_plan(
+    tree: &Tree,
+    index: usize,
+    top: &str,
+    names: Vec<String>,
+    limits: &Limits,
+) -> Result<ImagePlan, IngestError> {
+    let mut plan = empty_plan(tree, names, index);
+    let mut next = top.to_owned();
+    while !next.is_empty() {
+        if plan.layers.len() >= limits.layers_max {
+            let max = limits.layers_max as u64;
+            return Err(IngestError::Limit { origin: plan.origin, limit: "layers_max", max });
+        }
+        let layer = legacy_layer(tree, &next, limits)?;
+        plan.layers.push(LayerPlan::of(tree, &format!("{next}/layer.tar"), Promise::default())?);
+        if plan.layers.len() == 1 {
+            plan.platform = layer.platform.into();
+            plan.created = layer.created;
+        }
+        next = layer.parent;
+    }
+    plan.layers.reverse();
+    plan.config = rootfs::config_without_layers(&plan.platform, plan.created.as_deref());
+    Ok(plan)
+}
+
+fn legacy_layer(tree: &Tree, id: &str, limits: &Limits) -> Result<LegacyLayer, IngestError> {
+    let name = format!("{id}/json");
+    let bytes = tree.document(&name, limits.document_bytes_max)?;
+    serde_json::from_slice(&bytes).map_err(|error| refuse(tree, &name, &error.to_string()))
+}
+
+fn refuse(tree: &Tree, document: &str, reason: &str) -> IngestError {
+    let (document, reason) = (document.to_owned(), reason.to_owned());
+    IngestError::Document { origin: tree.origin(), document, reason }
+}

@@ -1,0 +1,310 @@
+//! Tar entries -> fingerprint: what each entry means in a layer.
+//!
+//! Paths are cleaned lexically, whiteouts recognised, bodies hashed, hard links given their target's contents.
+//! Nothing touches the file system and no symbolic link is followed. The rules are those by which containerd and
+//! moby apply a layer (`pkg/archive/diff.go`, the OCI image specification's `layer.md`); what they would refuse or
+//! ignore is recorded as an anomaly.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+
+use layerprint_store::id::ContentId;
+use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint};
+
+use crate::error::LayerError;
+use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
+
+const WHITEOUT_PREFIX: &[u8] = b".wh.";
+/// Names that AUFS kept for itself at the root of a layer. Docker skips them, except the opaque mark.
+const AUFS_PREFIX: &[u8] = b".wh..wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// Files that eStargz adds at the root of a layer (containerd/stargz-snapshotter, `estargz.md`): an index as the last
+/// entry, and a mark whose whole content is 0x0f. A conversion leaves them; they say nothing of what is inside.
+const STARGZ_INDEX: &[u8] = b"stargz.index.json";
+const STARGZ_LANDMARKS: [&[u8]; 2] = [b".prefetch.landmark", b".no.prefetch.landmark"];
+const STARGZ_LANDMARK_CONTENT: &[u8] = &[0x0f];
+
+/// Read in one piece if smaller than this, which is most files.
+const BUFFER_BYTES: usize = 128 << 10;
+
+/// Collects the entries of one layer.
+pub struct Builder {
+    entries: Vec<Option<Entry>>,
+    /// Where the entry for a path stands. Whiteouts and opaque marks reach other layers and are not here.
+    places: HashMap<Box<[u8]>, usize>,
+    /// Contents that Docker keeps only to link to, under `.wh..wh.plnk`.
+    aufs_contents: HashMap<Box<[u8]>, EntryKind>,
+    anomalies: Anomalies,
+    buffer: Vec<u8>,
+    hasher: blake3::Hasher,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            places: HashMap::new(),
+            aufs_contents: HashMap::new(),
+            anomalies: Anomalies::default(),
+            buffer: vec![0; BUFFER_BYTES],
+            hasher: blake3::Hasher::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// Takes the entry at which the reader stands, and its body.
+    pub fn add<R: ReadSkip>(&mut self, entry: TarEntry, reader: &mut TarReader<R>) -> Result<(), LayerError> {
+        let path = self.clean(&entry.path, entry.header_offset_bytes);
+        if path.starts_with(AUFS_PREFIX) && path != OPAQUE {
+            return self.keep_for_links(path, &entry, reader);
+        }
+        let (parent, name) = split(&path);
+        if let Some(hidden) = name.strip_prefix(WHITEOUT_PREFIX) {
+            let (parent, hidden) = (parent.to_vec(), hidden.to_vec());
+            self.add_whiteout(&parent, &hidden, name == OPAQUE, &entry);
+            return Ok(());
+        }
+        let Some(kind) = self.kind_of(&entry, reader)? else { return Ok(()) };
+        if !self.is_stargz_landmark(&path, &kind) {
+            self.insert(path.into(), &entry, kind);
+        }
+        Ok(())
+    }
+
+    /// Returns the fingerprint and what was odd.
+    pub fn finish(mut self) -> (Fingerprint, Anomalies) {
+        self.drop_stargz_index();
+        self.resolve_links();
+        let entries = self.entries.into_iter().flatten().collect();
+        (Fingerprint::from_entries(entries), self.anomalies)
+    }
+
+    fn clean(&mut self, path: &[u8], offset_bytes: u64) -> Vec<u8> {
+        let (clean, escapes) = clean_path(path);
+        if escapes {
+            self.anomalies.add(AnomalyKind::EscapingPath, Some(offset_bytes), path);
+        }
+        if path.is_empty() {
+            self.anomalies.add(AnomalyKind::EmptyPath, Some(offset_bytes), path);
+        }
+        clean
+    }
+
+    fn add_whiteout(&mut self, parent: &[u8], hidden: &[u8], opaque: bool, entry: &TarEntry) {
+        let (path, kind) = match hidden {
+            _ if opaque => (parent.to_vec(), EntryKind::Opaque),
+            b"" | b"." | b".." => {
+                let place = Some(entry.header_offset_bytes);
+                return self.anomalies.add(AnomalyKind::InvalidWhiteout, place, &entry.path);
+            }
+            _ => (join(parent, hidden), EntryKind::Whiteout),
+        };
+        self.entries.push(Some(Entry { path: path.into(), mode: 0, uid: 0, gid: 0, kind }));
+    }
+
+    /// Returns what the entry is, or nothing if it leaves no trace in a file system.
+    fn kind_of<R: ReadSkip>(
+        &mut self,
+        entry: &TarEntry,
+        reader: &mut TarReader<R>,
+    ) -> Result<Option<EntryKind>, LayerError> {
+        let (major, minor) = (device_number(entry.device_major), device_number(entry.device_minor));
+        Ok(Some(match entry.kind {
+            TarKind::File => EntryKind::File { content: self.hash_body(entry, reader)?, linked: false },
+            TarKind::Directory => EntryKind::Directory,
+            TarKind::Symlink => EntryKind::Symlink(entry.link_target.clone().into()),
+            TarKind::HardLink => {
+                let target = self.clean(&entry.link_target, entry.header_offset_bytes);
+                self.link_to(&target).unwrap_or(EntryKind::HardLink(target.into()))
+            }
+            TarKind::CharDevice => EntryKind::CharDevice { major, minor },
+            TarKind::BlockDevice => EntryKind::BlockDevice { major, minor },
+            TarKind::Fifo => EntryKind::Fifo,
+            TarKind::Other(flag) => {
+                let place = Some(entry.header_offset_bytes);
+                self.anomalies.add(AnomalyKind::UnknownEntryType, place, [flag]);
+                return Ok(None);
+            }
+        }))
+    }
+
+    fn hash_body<R: ReadSkip>(
+        &mut self,
+        entry: &TarEntry,
+        reader: &mut TarReader<R>,
+    ) -> Result<Content, LayerError> {
+        self.hasher.reset();
+        let mut size_bytes = 0;
+        loop {
+            let count = reader.read(&mut self.buffer).map_err(LayerError::of_stream)?;
+            if count == 0 {
+                break;
+            }
+            self.hasher.update(&self.buffer[..count]);
+            size_bytes += count as u64;
+        }
+        debug_assert_eq!(size_bytes, entry.size_bytes, "the reader gives whole bodies or an error");
+        let id = ContentId::from_bytes(*self.hasher.finalize().as_bytes());
+        Ok(Content { id, size_bytes })
+    }
+
+    /// A hard link takes what stands at its target at that moment: Docker creates links in the order of the archive.
+    fn link_to(&self, target: &[u8]) -> Option<EntryKind> {
+        let place = self.places.get(target).and_then(|place| self.entries[*place].as_ref());
+        let kind = place.map(|entry| &entry.kind).or_else(|| self.aufs_contents.get(target))?;
+        match kind {
+            EntryKind::File { content, .. } => Some(EntryKind::File { content: *content, linked: true }),
+            EntryKind::HardLink(_) | EntryKind::Directory => None,
+            other => Some(other.clone()),
+        }
+    }
+
+    fn insert(&mut self, path: Box<[u8]>, entry: &TarEntry, kind: EntryKind) {
+        if path.is_empty() && kind != EntryKind::Directory {
+            // The root cannot be anything else; umoci once could be led out of it this way (CVE-2021-29136).
+            return self.anomalies.add(AnomalyKind::EmptyPath, Some(entry.header_offset_bytes), &entry.path);
+        }
+        if let Some(earlier) = self.places.get(&path).copied() {
+            self.replace(earlier, &path, entry, &kind);
+        }
+        self.places.insert(path.clone(), self.entries.len());
+        let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
+        self.entries.push(Some(Entry { path, mode: entry.mode & 0o7777, uid, gid, kind }));
+    }
+
+    /// Takes away what an earlier entry of this layer put at the path, and below it unless both are directories.
+    fn replace(&mut self, earlier: usize, path: &[u8], entry: &TarEntry, kind: &EntryKind) {
+        let was = self.entries[earlier].take();
+        let was_directory = was.is_some_and(|entry| entry.kind == EntryKind::Directory);
+        if was_directory && *kind == EntryKind::Directory {
+            return;
+        }
+        self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), path);
+        if was_directory {
+            self.remove_below(path);
+        }
+    }
+
+    fn remove_below(&mut self, path: &[u8]) {
+        let is_below = |entry: &Entry| {
+            entry.path.len() > path.len() && entry.path.starts_with(path) && entry.path[path.len()] == b'/'
+        };
+        for slot in &mut self.entries {
+            let own = |kind: &EntryKind| !matches!(kind, EntryKind::Whiteout | EntryKind::Opaque);
+            if slot.as_ref().is_some_and(|entry| own(&entry.kind) && is_below(entry)) {
+                let gone = slot.take().expect("it was there a line above");
+                self.places.remove(&gone.path);
+            }
+        }
+    }
+
+    fn keep_for_links<R: ReadSkip>(
+        &mut self,
+        path: Vec<u8>,
+        entry: &TarEntry,
+        reader: &mut TarReader<R>,
+    ) -> Result<(), LayerError> {
+        if let Some(kind) = self.kind_of(entry, reader)? {
+            self.aufs_contents.insert(path.into(), kind);
+        }
+        Ok(())
+    }
+
+    /// Gives links that stood before their target what the layer holds there in the end.
+    fn resolve_links(&mut self) {
+        // Each link is walked over once: a second visit means a cycle, or a chain that is known to lead nowhere.
+        let mut visited = HashSet::new();
+        for start in 0..self.entries.len() {
+            let mut chain = Vec::new();
+            let mut next = Some(start);
+            let end = loop {
+                match next.and_then(|place| Some((place, self.link_target(place)?))) {
+                    Some((place, target)) if visited.insert(place) => {
+                        chain.push(place);
+                        next = self.places.get(target).copied();
+                    }
+                    Some(_) => break None,
+                    None => break next,
+                }
+            };
+            self.fill_links(&chain, end);
+        }
+    }
+
+    fn link_target(&self, place: usize) -> Option<&[u8]> {
+        match &self.entries[place] {
+            Some(Entry { kind: EntryKind::HardLink(target), .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    fn fill_links(&mut self, chain: &[usize], end: Option<usize>) {
+        let Some((last, end)) = chain.last().zip(end) else { return };
+        let Some(kind) = self.link_target(*last).and_then(|target| self.link_to(target)) else { return };
+        debug_assert!(self.entries[end].is_some(), "places name entries that are there");
+        for place in chain {
+            if let Some(entry) = &mut self.entries[*place] {
+                entry.kind = kind.clone();
+            }
+        }
+    }
+
+    fn is_stargz_landmark(&self, path: &[u8], kind: &EntryKind) -> bool {
+        STARGZ_LANDMARKS.contains(&path)
+            && matches!(kind, EntryKind::File { content, .. }
+                if content.id == ContentId::of(STARGZ_LANDMARK_CONTENT))
+    }
+
+    fn drop_stargz_index(&mut self) {
+        if self.entries.last().is_some_and(|last| last.as_ref().is_some_and(|e| *e.path == *STARGZ_INDEX)) {
+            self.entries.pop();
+            self.places.remove(STARGZ_INDEX);
+        }
+    }
+}
+
+/// A header can say more than a device number can hold; the kernel takes the low bits.
+fn device_number(said: i64) -> u32 {
+    u32::try_from(said & i64::from(u32::MAX)).expect("masked to 32 bits")
+}
+
+/// Cleans a path lexically: no empty or `.` components, `..` takes one back and stops at the root. Also tells
+/// whether it tried to climb out.
+pub fn clean_path(path: &[u8]) -> (Vec<u8>, bool) {
+    let mut clean = Vec::with_capacity(path.len());
+    let mut escapes = false;
+    for component in path.split(|byte| *byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                escapes |= clean.is_empty();
+                let parent_len = split(&clean).0.len();
+                clean.truncate(parent_len);
+            }
+            name => {
+                if !clean.is_empty() {
+                    clean.push(b'/');
+                }
+                clean.extend_from_slice(name);
+            }
+        }
+    }
+    (clean, escapes)
+}
+
+/// Splits a clean path into its directory and its last component.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
+    }
+}
+
+fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
+    match parent {
+        b"" => name.to_vec(),
+        _ => [parent, b"/", name].concat(),
+    }
+}

@@ -1,0 +1,73 @@
+//! What the threads of a run say to one another.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use layerprint_store::id::DiffId;
+
+use crate::discover::Found;
+use crate::error::{IngestError, LayerError};
+use crate::layer::Promise;
+use crate::plan::ImagePlan;
+use crate::progress::{Failure, ImageRow, Skipped};
+use crate::tree::FileRange;
+
+/// Tells one run of bytes from all others: the file and the offset in it.
+pub(crate) type LayerKey = (Arc<Path>, u64);
+
+/// Something for a worker to do.
+pub(crate) enum Job {
+    /// Open a source whose layers are read on the way.
+    Open(usize, Found),
+    /// Read a layer.
+    Read(LayerKey, FileRange, Promise),
+    /// Merge the layers of an image and hand it on.
+    Finish(Box<ReadyImage>),
+}
+
+/// Something for the collector to know. Sources go by their number in the run.
+pub(crate) enum Event {
+    /// A source is about to be opened.
+    SourceOpened(usize, Found),
+    /// All images of a source have been told of.
+    SourceClosed(usize),
+    /// A source was passed over; so many of its images are known.
+    Skipped(Skipped, u64),
+    /// An image was found. Its layers are known, or will be told of by their keys.
+    Image(Box<PlannedImage>),
+    /// A layer was read, or could not be.
+    Layer(LayerKey, Result<DiffId, Arc<LayerError>>),
+    /// An image went to the sink.
+    Finished(usize, ImageRow),
+    /// An image could not be finished.
+    Unfinished(usize, Failure),
+    /// A source, or an image that never was planned, failed.
+    Failed(Option<usize>, Failure),
+    /// There are no more sources.
+    Planned,
+    /// The run cannot go on.
+    Fatal(IngestError),
+}
+
+/// An image and what is known of its layers.
+pub(crate) struct PlannedImage {
+    pub(crate) source: usize,
+    pub(crate) plan: ImagePlan,
+    pub(crate) layers: Vec<LayerState>,
+    /// True if it holds one of the planner's permits.
+    pub(crate) permitted: bool,
+}
+
+/// How a layer of a planned image is known.
+pub(crate) enum LayerState {
+    Known(DiffId),
+    Pending(LayerKey),
+    Broken(Arc<LayerError>),
+}
+
+/// An image all of whose layers are known.
+pub(crate) struct ReadyImage {
+    pub(crate) source: usize,
+    pub(crate) plan: ImagePlan,
+    pub(crate) layers: Vec<DiffId>,
+}

@@ -1,0 +1,193 @@
+//! Source -> images: finds out what is there and asks the format that reads it.
+//!
+//! By content, never by extension. What cannot be read twice (standard input, a compressed archive) or has no layers
+//! in place (a folder as root file system) is read while it is opened, and its layers are handed on at once.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::archive::{self, FrontToBack, TakeLayer};
+use crate::codec::{Codec, MAGIC_BYTES};
+use crate::error::{IngestError, LayerError};
+use crate::layer::LayerRead;
+use crate::limits::Limits;
+use crate::plan::ImagePlan;
+use crate::source::{Source, Transport};
+use crate::tar::TarError;
+use crate::tree::{Blob, FileRange, Tree};
+use crate::{docker, oci, rootfs};
+
+/// What opening needs to know.
+#[derive(Clone, Copy)]
+pub struct Opener<'a> {
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Takes layers that are read on the way.
+    pub take_layer: TakeLayer<'a>,
+    /// Is told of stored bytes that are read on the way.
+    pub on_read: &'a (dyn Fn(u64) + Sync),
+}
+
+/// Returns true if opening a source reads its layers, so that it is work for a worker.
+pub fn reads_layers(source: &Source) -> bool {
+    if source.is_stdin() {
+        return true;
+    }
+    match source.transport {
+        Transport::Oci | Transport::Dir => false,
+        Transport::Rootfs => source.path.is_dir(),
+        _ => source.path.is_file() && !matches!(sniff(&source.path), Ok(Codec::Plain)),
+    }
+}
+
+/// Finds the images of a source. One that holds none is an error.
+pub fn images(source: &Source, opener: &Opener) -> Result<Vec<ImagePlan>, IngestError> {
+    let found = match source.transport {
+        _ if source.is_stdin() => opener.front_to_back(source, io::stdin().lock())?,
+        Transport::Rootfs => opener.rootfs(source)?,
+        Transport::Oci => opener.layout(&Tree::folder(&source.path)?, source)?,
+        Transport::Dir => oci::dir_image(&Tree::folder(&source.path)?, &stem(&source.path), opener.limits)?,
+        Transport::Detect if source.path.is_dir() => opener.in_tree(&Tree::folder(&source.path)?, source)?,
+        _ => opener.archive(source)?,
+    };
+    match found.is_empty() {
+        true => Err(not_an_image(source, "it holds no image")),
+        false => Ok(found),
+    }
+}
+
+impl Opener<'_> {
+    fn archive(&self, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+        let file = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
+        if sniff(&source.path)? != Codec::Plain {
+            return self.front_to_back(source, file);
+        }
+        let tree = match archive::index(&file, &source.to_string(), self.limits) {
+            Ok(tree) => tree,
+            // A file whose very first header is none is not a damaged archive but something else.
+            Err(IngestError::Archive { source: LayerError::Tar(error), .. }) if is_at_start(&error) => {
+                return Err(not_an_image(source, &format!("not a tar ({error})")));
+            }
+            Err(error) => return Err(error),
+        };
+        if rootfs::looks_like_rootfs(tree.names().iter().map(Vec::as_slice)) && !has_images(&tree) {
+            return Ok(vec![rootfs::image(&source.to_string(), Blob::Range(file))]);
+        }
+        self.in_tree(&tree, source)
+    }
+
+    /// Reads the format whose marks are there.
+    fn in_tree(&self, tree: &Tree, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+        let wanted = source.reference.as_deref();
+        match source.transport {
+            Transport::OciArchive => self.layout(tree, source),
+            // `docker load` takes manifest.json where there is one; skopeo's `dir:` has one of another shape.
+            _ if tree.has("manifest.json") && tree.has("version") => {
+                oci::dir_image(tree, &stem(&source.path), self.limits)
+            }
+            _ if tree.has("manifest.json") => self.saved(tree, source),
+            _ if tree.has("index.json") => self.layout(tree, source),
+            _ if tree.has("repositories") => docker::legacy_images(tree, wanted, self.limits),
+            _ => Err(not_an_image(source, "no manifest.json, index.json or repositories in it")),
+        }
+    }
+
+    /// Reads `manifest.json`. Docker 25 and later writes a layout beside it, which adds what the list lacks: the
+    /// manifests' digests and, for images without tags, names.
+    fn saved(&self, tree: &Tree, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+        let mut plans = docker::images(tree, source.reference.as_deref(), self.limits)?;
+        if tree.has("index.json") && source.transport == Transport::Detect {
+            let layout = oci::images(tree, None, &stem(&source.path), self.limits).unwrap_or_default();
+            for plan in &mut plans {
+                let same = layout.iter().find(|other| other.config == plan.config);
+                if let Some(other) = same.filter(|other| other.layers.len() == plan.layers.len()) {
+                    plan.adopt(other);
+                }
+            }
+        }
+        Ok(plans)
+    }
+
+    fn layout(&self, tree: &Tree, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+        oci::images(tree, source.reference.as_deref(), &stem(&source.path), self.limits)
+    }
+
+    fn rootfs(&self, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+        if source.path.is_dir() {
+            let broken = |error| IngestError::Archive { origin: source.to_string(), source: error };
+            let layer = rootfs::read_folder(&source.path, self.limits, self.on_read).map_err(broken)?;
+            return self.image_of_layer(source, layer);
+        }
+        let file = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
+        Ok(vec![rootfs::image(&source.to_string(), Blob::Range(file))])
+    }
+
+    fn front_to_back(&self, source: &Source, stored: impl Read) -> Result<Vec<ImagePlan>, IngestError> {
+        let origin = if source.is_stdin() { "standard input".to_owned() } else { source.to_string() };
+        if source.transport == Transport::Rootfs {
+            let broken = |error| IngestError::Archive { origin: origin.clone(), source: error };
+            let promise = crate::layer::Promise::default();
+            let layer =
+                crate::layer::read_layer(stored, &promise, self.limits, self.on_read).map_err(broken)?;
+            return self.image_of_layer(source, layer);
+        }
+        match archive::read(stored, &origin, self.limits, self.take_layer, self.on_read)? {
+            FrontToBack::Images(tree) => self.in_tree(&tree, source),
+            FrontToBack::Rootfs(layer) => {
+                let paths = layer.fingerprint.entries().iter().map(|entry| &*entry.path);
+                if !rootfs::looks_like_rootfs(paths) {
+                    return Err(not_an_image(
+                        source,
+                        "a tar, but neither of images nor of a root file system",
+                    ));
+                }
+                self.image_of_layer(source, *layer)
+            }
+        }
+    }
+
+    fn image_of_layer(&self, source: &Source, layer: LayerRead) -> Result<Vec<ImagePlan>, IngestError> {
+        let known = (self.take_layer)(layer)?;
+        Ok(vec![rootfs::image(&source.to_string(), Blob::Layer(Ok(known)))])
+    }
+}
+
+/// Tells an archive that is damaged from a file that never was one.
+fn is_at_start(error: &TarError) -> bool {
+    match error {
+        TarError::BadHeader { offset_bytes, .. } | TarError::BadChecksum { offset_bytes } => {
+            *offset_bytes == 0
+        }
+        TarError::Truncated { offset_bytes, .. } => *offset_bytes < 512,
+        _ => false,
+    }
+}
+
+fn has_images(tree: &Tree) -> bool {
+    ["manifest.json", "index.json", "repositories"].iter().any(|name| tree.has(name))
+}
+
+fn sniff(path: &Path) -> Result<Codec, IngestError> {
+    let file = FileRange::whole(path).map_err(IngestError::io(path))?;
+    let mut magic = Vec::new();
+    file.take(MAGIC_BYTES as u64).read_to_end(&mut magic).map_err(IngestError::io(path))?;
+    Codec::sniff(&magic).map_err(|source| IngestError::Archive { origin: path.display().to_string(), source })
+}
+
+fn not_an_image(source: &Source, found: &str) -> IngestError {
+    let folder = source.path.is_dir()
+        && rootfs::looks_like_rootfs(rootfs::top_names(&source.path).iter().map(Vec::as_slice));
+    let found = if folder { "it looks like a root file system".to_owned() } else { found.to_owned() };
+    IngestError::NotAnImage { origin: source.to_string(), found }
+}
+
+/// Returns the name of a file or folder without its extensions, for images that only have a tag.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    const EXTENSIONS: [&str; 8] = [".gz", ".xz", ".zst", ".bz2", ".tgz", ".tar", ".oci", ".docker"];
+    let mut stem = name.as_str();
+    while let Some(shorter) = EXTENSIONS.iter().find_map(|extension| stem.strip_suffix(extension)) {
+        stem = shorter;
+    }
+    stem.to_owned()
+}

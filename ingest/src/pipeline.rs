@@ -1,0 +1,112 @@
+//! The data's path from sources to the store, and all the threads there are.
+//!
+//! ```text
+//! plan                 read                                   finish                      collect
+//! source -> images  ->  layer stream -> tar -> fingerprint  ->  merged view -> record  ->  commit in groups
+//! ```
+//!
+//! One planner opens sources and finds the layers that must be read; workers read them and finish images; the calling
+//! thread collects, commits and tells. A layer is read once in a run, whoever refers to it, and not at all if the
+//! store has it. What one image gets wrong is its own failure.
+
+use std::time::Instant;
+
+use crossbeam_channel::{bounded, unbounded};
+use layerprint_store::{Platform, Store};
+
+use crate::collect::Collector;
+use crate::error::IngestError;
+use crate::journal::Journal;
+use crate::limits::Limits;
+use crate::planner::Planner;
+use crate::progress::{Observer, Summary};
+use crate::sink::{ImageRead, MemorySink, Sink, StoreSink};
+use crate::source::Source;
+use crate::worker::Worker;
+
+/// How a run goes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Layers read at the same time.
+    pub jobs: usize,
+    /// Read only images for this platform.
+    pub platform: Option<Platform>,
+    /// Read files again whose size and time are those of the last run.
+    pub rescan: bool,
+    /// A name for an image that has none of its own.
+    pub name: Option<String>,
+    /// Bounds on what an image may cost.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { jobs, platform: None, rescan: false, name: None, limits: Limits::default() }
+    }
+}
+
+/// Reads images into a store. When this returns, what the summary counts is on the disk.
+pub fn ingest(
+    sources: &[Source],
+    store: &Store,
+    options: &Options,
+    observer: Observer,
+) -> Result<Summary, IngestError> {
+    let sink = StoreSink::new(store);
+    let journal = Journal::new(store, options);
+    let run = Run { sink: &sink, options, observer, journal: Some(&journal) };
+    run.all(sources, &|| Ok(store.commit()?))
+}
+
+/// Reads images for one question. Layers that `store` has are not read; nothing is written to it.
+pub fn read(
+    sources: &[Source],
+    store: Option<&Store>,
+    options: &Options,
+    observer: Observer,
+) -> Result<(Vec<ImageRead>, Summary), IngestError> {
+    let sink = MemorySink::new(store);
+    let run = Run { sink: &sink, options, observer, journal: None };
+    let summary = run.all(sources, &|| Ok(()))?;
+    Ok((sink.into_images()?, summary))
+}
+
+/// Images that may wait for their layers at one time; bounds what the planner holds.
+const IMAGES_WAITING_MAX: usize = 256;
+
+/// What the threads of a run share.
+pub(crate) struct Run<'a> {
+    pub(crate) sink: &'a dyn Sink,
+    pub(crate) options: &'a Options,
+    pub(crate) observer: Observer<'a>,
+    /// None where nothing is stored.
+    pub(crate) journal: Option<&'a Journal<'a>>,
+}
+
+impl Run<'_> {
+    fn all(
+        &self,
+        sources: &[Source],
+        commit: &dyn Fn() -> Result<(), IngestError>,
+    ) -> Result<Summary, IngestError> {
+        let started = Instant::now();
+        // Events are small, and a worker must never wait to send one: the collector may be waiting to give it a job.
+        let (events, event_queue) = unbounded();
+        let (jobs, job_queue) = bounded(2 * self.options.jobs);
+        let (permits, permit_queue) = bounded(IMAGES_WAITING_MAX);
+        let mut summary = std::thread::scope(|scope| {
+            let planner = Planner::new(self, events.clone(), jobs.clone(), permits);
+            scope.spawn(move || planner.plan_all(sources));
+            for _ in 0..self.options.jobs.max(1) {
+                let worker = Worker::new(self, events.clone());
+                let job_queue = job_queue.clone();
+                scope.spawn(move || job_queue.iter().for_each(|job| worker.work(job)));
+            }
+            drop((events, job_queue));
+            Collector::new(self, jobs, permit_queue, commit).collect(&event_queue)
+        })?;
+        summary.elapsed = started.elapsed();
+        Ok(summary)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run tells while it goes, and what it comes to.
+
+use std::time::Duration;
+
+use layerprint_store::id::ImageId;
+use serde::Serialize;
+
+use crate::error::IngestError;
+
+/// Something that happened. Sent from several threads.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// An image was found; its layers are being looked at.
+    ImageFound,
+    /// A layer will be read: so many stored bytes.
+    LayerQueued(u64),
+    /// A layer need not be read: the store or this run has it.
+    LayerKnown,
+    /// Stored bytes passed.
+    Read(u64),
+    /// A layer was read.
+    LayerRead,
+    /// An image is in the store and on the disk (or, for a run that stores nothing, has been read).
+    ImageDone(&'a ImageRow),
+    /// An image or source could not be read.
+    Failed(&'a Failure),
+    /// A source needed no look, or is no image.
+    Skipped(&'a Skipped),
+}
+
+/// Takes what is told.
+pub type Observer<'a> = &'a (dyn Fn(Progress) + Sync);
+
+/// An image that was read.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageRow {
+    /// The image.
+    pub id: ImageId,
+    /// Where it was found.
+    pub origin: String,
+    /// Its names.
+    pub names: Vec<String>,
+    /// True if the store had it already.
+    pub known: bool,
+}
+
+/// An image or source that could not be read.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub origin: String,
+    /// Why.
+    pub error: IngestError,
+}
+
+/// A source that was passed over.
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// Which.
+    pub origin: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a source was passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// Its size and time are those of the last run, and the store has all its images.
+    Unchanged,
+    /// It was found in a folder and holds no image.
+    NotAnImage,
+    /// It is an image for another platform than asked for.
+    OtherPlatform,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Images that were read or known, in the order in which they were done; without those of unchanged sources.
+    pub images: Vec<ImageRow>,
+    /// Images that the store did not have.
+    pub images_new: u64,
+    /// Images that it had.
+    pub images_known: u64,
+    /// Sources that the journal vouched for.
+    pub sources_unchanged: u64,
+    /// Images and sources that failed, in the order in which they did.
+    pub failed: Vec<Failure>,
+    /// Sources that were passed over.
+    pub skipped: Vec<Skipped>,
+    /// How long it took.
+    pub elapsed: Duration,
+}

@@ -1,0 +1,197 @@
+//! Where layers and images go when they have been read: into the store, or into memory for one question.
+//!
+//! Both look up in the store first, so that nothing it knows is read again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use layerprint_store::id::{BlobDigest, DiffId};
+use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Store, StoreError};
+
+use crate::image::KeptDocument;
+use crate::layer::LayerRead;
+use crate::tree::LayerKnown;
+
+/// Takes what has been read. Called from several threads.
+pub(crate) trait Sink: Sync {
+    /// Returns the layer that these stored bytes unpack to, if it need not be read.
+    fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError>;
+    /// Returns true if a layer need not be read.
+    fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError>;
+    /// Takes a layer.
+    fn put_layer(&self, layer: LayerRead, media_type: &str) -> Result<LayerKnown, StoreError>;
+    /// Returns the entries of a layer that was taken, or that the store has.
+    fn fingerprint(&self, diff_id: &DiffId) -> Result<Option<Arc<Fingerprint>>, StoreError>;
+    /// Takes an image all of whose layers are there, with its origin and names. Returns false if the store had it already.
+    fn put_image(
+        &self,
+        record: ImageRecord,
+        row: (&str, &[String]),
+        documents: Vec<KeptDocument>,
+    ) -> Result<bool, StoreError>;
+}
+
+/// An image that was read and not stored.
+#[derive(Debug, Clone)]
+pub struct ImageRead {
+    /// Where it was found.
+    pub origin: String,
+    /// What is known of it.
+    pub record: ImageRecord,
+    /// Its names.
+    pub names: Vec<String>,
+    /// The entries of its layers, lowest first.
+    pub layers: Vec<Arc<Fingerprint>>,
+}
+
+/// Puts everything into a store, without committing.
+pub(crate) struct StoreSink<'a> {
+    store: &'a Store,
+    recent: Recent,
+}
+
+impl<'a> StoreSink<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store, recent: Recent::with_weighter(RECENT_LAYERS, RECENT_ENTRIES_MAX, EntryCount) }
+    }
+}
+
+impl Sink for StoreSink<'_> {
+    fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
+        self.store.layer_of_blob(digest)
+    }
+
+    fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
+        self.store.has_layer(diff_id)
+    }
+
+    fn put_layer(&self, layer: LayerRead, media_type: &str) -> Result<LayerKnown, StoreError> {
+        let known = LayerKnown { digest: layer.digest, diff_id: layer.record.diff_id };
+        self.store.put_layer(&layer.record, &layer.fingerprint)?;
+        let blob = BlobRecord { diff_id: known.diff_id, media_type: media_type.to_owned() };
+        self.store.put_blob(&known.digest, &blob)?;
+        self.recent.insert(known.diff_id, Arc::new(layer.fingerprint));
+        Ok(known)
+    }
+
+    fn fingerprint(&self, diff_id: &DiffId) -> Result<Option<Arc<Fingerprint>>, StoreError> {
+        if let Some(found) = self.recent.get(diff_id) {
+            return Ok(Some(found));
+        }
+        let found = self.store.fingerprint(diff_id)?.map(Arc::new);
+        if let Some(fingerprint) = &found {
+            self.recent.insert(*diff_id, fingerprint.clone());
+        }
+        Ok(found)
+    }
+
+    fn put_image(
+        &self,
+        record: ImageRecord,
+        (_origin, names): (&str, &[String]),
+        documents: Vec<KeptDocument>,
+    ) -> Result<bool, StoreError> {
+        for (digest, bytes) in documents {
+            self.store.put_document(&digest, &bytes)?;
+        }
+        self.store.put_image(&record, names)
+    }
+}
+
+/// Keeps everything in memory, beside a store that is only read.
+pub(crate) struct MemorySink<'a> {
+    store: Option<&'a Store>,
+    layers: Mutex<HashMap<DiffId, Arc<Fingerprint>>>,
+    blobs: Mutex<HashMap<BlobDigest, DiffId>>,
+    /// Their layers are filled in at the end.
+    images: Mutex<Vec<ImageRead>>,
+}
+
+impl<'a> MemorySink<'a> {
+    pub(crate) fn new(store: Option<&'a Store>) -> Self {
+        Self { store, layers: Mutex::default(), blobs: Mutex::default(), images: Mutex::default() }
+    }
+
+    /// Returns what was read, by origin: the threads finish in any order.
+    pub(crate) fn into_images(self) -> Result<Vec<ImageRead>, StoreError> {
+        let mut images = std::mem::take(&mut *lock(&self.images));
+        for image in &mut images {
+            for layer in &image.record.layers {
+                let fingerprint = self.fingerprint(layer)?;
+                image.layers.push(fingerprint.expect("an image is taken only with all its layers"));
+            }
+        }
+        images.sort_by(|a, b| (&a.origin, a.record.id).cmp(&(&b.origin, b.record.id)));
+        Ok(images)
+    }
+}
+
+impl Sink for MemorySink<'_> {
+    fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
+        if let Some(found) = lock(&self.blobs).get(digest) {
+            return Ok(Some(*found));
+        }
+        self.store.map_or(Ok(None), |store| store.layer_of_blob(digest))
+    }
+
+    fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
+        if lock(&self.layers).contains_key(diff_id) {
+            return Ok(true);
+        }
+        self.store.map_or(Ok(false), |store| store.has_layer(diff_id))
+    }
+
+    fn put_layer(&self, layer: LayerRead, _media_type: &str) -> Result<LayerKnown, StoreError> {
+        let known = LayerKnown { digest: layer.digest, diff_id: layer.record.diff_id };
+        lock(&self.blobs).insert(known.digest, known.diff_id);
+        lock(&self.layers).insert(known.diff_id, Arc::new(layer.fingerprint));
+        Ok(known)
+    }
+
+    fn fingerprint(&self, diff_id: &DiffId) -> Result<Option<Arc<Fingerprint>>, StoreError> {
+        if let Some(found) = lock(&self.layers).get(diff_id) {
+            return Ok(Some(found.clone()));
+        }
+        self.store.map_or(Ok(None), |store| Ok(store.fingerprint(diff_id)?.map(Arc::new)))
+    }
+
+    fn put_image(
+        &self,
+        record: ImageRecord,
+        (origin, names): (&str, &[String]),
+        _documents: Vec<KeptDocument>,
+    ) -> Result<bool, StoreError> {
+        let new =
+            self.store.map_or(Ok(true), |store| store.image(&record.id).map(|known| known.is_none()))?;
+        let layers = Vec::new();
+        lock(&self.images).push(ImageRead {
+            origin: origin.to_owned(),
+            record,
+            names: names.to_vec(),
+            layers,
+        });
+        Ok(new)
+    }
+}
+
+/// Fingerprints used lately: the layers of one base are wanted for every image built on it.
+type Recent = quick_cache::sync::Cache<DiffId, Arc<Fingerprint>, EntryCount>;
+
+/// Entries kept in all. One takes about 150 bytes, so this is some 75 MiB.
+const RECENT_ENTRIES_MAX: u64 = 500_000;
+/// How many layers that may be: a hint for the cache's own tables.
+const RECENT_LAYERS: usize = 5_000;
+
+#[derive(Clone)]
+struct EntryCount;
+
+impl quick_cache::Weighter<DiffId, Arc<Fingerprint>> for EntryCount {
+    fn weight(&self, _diff_id: &DiffId, fingerprint: &Arc<Fingerprint>) -> u64 {
+        fingerprint.entries().len().max(1) as u64
+    }
+}
+
+/// A thread that panicked has been reported; what it held is whole, for every change here is a single step.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,218 @@
+//! Named files, wherever they are: in a folder, or in an archive.
+//!
+//! Every image format is a set of documents and layers under known names. A [`Tree`] gives both by name, so that an
+//! OCI layout is read by the same code from a folder and from a tar. An archive in a plain file is indexed by its
+//! headers and its layers are read from where they stand; one that is compressed or comes through a pipe was read
+//! front to back beforehand ([`crate::archive`]), and gives what it found. Nothing outside the tree is ever opened.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use layerprint_store::id::{BlobDigest, DiffId};
+
+use crate::error::{IngestError, LayerError};
+use crate::fingerprint::clean_path;
+
+/// Links followed from one name to the next before giving up.
+const LINKS_MAX: usize = 16;
+
+/// A set of named files.
+pub enum Tree {
+    /// A folder.
+    Folder {
+        /// Where it is.
+        path: PathBuf,
+        /// The same with all links resolved; nothing outside is opened.
+        root: PathBuf,
+    },
+    /// An archive, by member name.
+    Archive {
+        /// How messages call it.
+        origin: String,
+        /// What it holds.
+        members: BTreeMap<Vec<u8>, Member>,
+    },
+}
+
+/// One member of an archive.
+#[derive(Debug, Clone)]
+pub enum Member {
+    /// A file.
+    File(Blob),
+    /// A symbolic or hard link to another member, by clean name.
+    Link(Vec<u8>),
+}
+
+/// Bytes that can be read, or have been.
+#[derive(Debug, Clone)]
+pub enum Blob {
+    /// A run of bytes in a file.
+    Range(FileRange),
+    /// A small document that was read on the way.
+    Document(Arc<[u8]>),
+    /// A layer that was read on the way.
+    Layer(Result<LayerKnown, Arc<LayerError>>),
+}
+
+/// A layer that has been handed on, by its identities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerKnown {
+    /// Digest of the stored bytes.
+    pub digest: BlobDigest,
+    /// Digest of the unpacked bytes.
+    pub diff_id: DiffId,
+}
+
+/// A run of bytes in a file, read without moving a shared position.
+///
+/// Read, not mapped: a mapped file that shrinks kills the process, and its pages count as ours.
+#[derive(Debug, Clone)]
+pub struct FileRange {
+    file: Arc<File>,
+    path: Arc<Path>,
+    offset_bytes: u64,
+    len_bytes: u64,
+}
+
+impl FileRange {
+    /// Opens a whole regular file. A pipe or device, which could block for ever, is refused.
+    pub fn whole(path: &Path) -> io::Result<Self> {
+        let kind = fs::metadata(path)?;
+        if !kind.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let file = File::open(path)?;
+        let len_bytes = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), path: path.into(), offset_bytes: 0, len_bytes })
+    }
+
+    /// Returns a run within this one; what would stick out is cut.
+    pub fn slice(&self, offset_bytes: u64, len_bytes: u64) -> Self {
+        let offset = offset_bytes.min(self.len_bytes);
+        Self {
+            offset_bytes: self.offset_bytes + offset,
+            len_bytes: len_bytes.min(self.len_bytes - offset),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the number of bytes.
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// Returns the file and the offset in it, which tell this run from all others.
+    pub fn place(&self) -> (Arc<Path>, u64) {
+        (self.path.clone(), self.offset_bytes)
+    }
+
+    /// Skips bytes without reading them; returns how many there were.
+    pub fn skip(&mut self, count: u64) -> u64 {
+        let count = count.min(self.len_bytes);
+        self.offset_bytes += count;
+        self.len_bytes -= count;
+        count
+    }
+}
+
+impl Read for FileRange {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.len_bytes).unwrap_or(usize::MAX));
+        let count = self.file.read_at(&mut buffer[..wanted], self.offset_bytes)?;
+        self.skip(count as u64);
+        Ok(count)
+    }
+}
+
+impl Tree {
+    /// Opens a folder.
+    pub fn folder(path: &Path) -> Result<Self, IngestError> {
+        let root = path.canonicalize().map_err(IngestError::io(path))?;
+        Ok(Self::Folder { path: path.to_owned(), root })
+    }
+
+    /// Returns how messages call the tree.
+    pub fn origin(&self) -> String {
+        match self {
+            Self::Folder { path, .. } => path.display().to_string(),
+            Self::Archive { origin, .. } => origin.clone(),
+        }
+    }
+
+    /// Returns true if there is a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.blob(name).is_ok()
+    }
+
+    /// Returns the names of an archive's members, or of the files right in a folder.
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Archive { members, .. } => members.keys().cloned().collect(),
+            Self::Folder { path, .. } => {
+                use std::os::unix::ffi::OsStringExt;
+                let entries = fs::read_dir(path).into_iter().flatten().flatten();
+                let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_vec()).collect();
+                names.sort();
+                names
+            }
+        }
+    }
+
+    /// Finds a file by name. Links are followed inside the tree only.
+    pub fn blob(&self, name: &str) -> Result<Blob, IngestError> {
+        let found = match self {
+            Self::Folder { path, root } => blob_in_folder(path, root, name)?,
+            Self::Archive { members, .. } => blob_in_archive(members, name),
+        };
+        found.ok_or_else(|| IngestError::Missing { origin: self.origin(), what: name.into() })
+    }
+
+    /// Reads a whole document of at most `max` bytes.
+    pub fn document(&self, name: &str, max: u64) -> Result<Arc<[u8]>, IngestError> {
+        let refuse = |reason: String| IngestError::Document {
+            origin: self.origin(),
+            document: name.to_owned(),
+            reason,
+        };
+        let range = match self.blob(name)? {
+            Blob::Document(bytes) => return Ok(bytes),
+            Blob::Layer(_) => return Err(refuse("is not a JSON document".into())),
+            Blob::Range(range) => range,
+        };
+        if range.len_bytes() > max {
+            return Err(refuse(format!("is larger than document_bytes_max ({max})")));
+        }
+        let mut bytes = Vec::new();
+        range.take(max).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+        Ok(bytes.into())
+    }
+}
+
+fn blob_in_folder(path: &Path, root: &Path, name: &str) -> Result<Option<Blob>, IngestError> {
+    let (clean, escapes) = clean_path(name.as_bytes());
+    let Ok(clean) = String::from_utf8(clean) else { return Ok(None) };
+    let Ok(resolved) = root.join(&clean).canonicalize() else { return Ok(None) };
+    if escapes || !resolved.starts_with(root) {
+        let what = format!("{name}, which leads out of it");
+        return Err(IngestError::Unsupported { origin: path.display().to_string(), what });
+    }
+    if !resolved.is_file() {
+        return Ok(None);
+    }
+    FileRange::whole(&resolved).map(|range| Some(Blob::Range(range))).map_err(IngestError::io(&resolved))
+}
+
+fn blob_in_archive(members: &BTreeMap<Vec<u8>, Member>, name: &str) -> Option<Blob> {
+    let mut name = clean_path(name.as_bytes()).0;
+    for _ in 0..LINKS_MAX {
+        match members.get(&name)? {
+            Member::File(blob) => return Some(blob.clone()),
+            Member::Link(target) => name.clone_from(target),
+        }
+    }
+    None
+}

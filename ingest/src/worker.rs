@@ -1,0 +1,224 @@
+//! The steps that take time: opening what must be read at once, reading layers, finishing images.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use layerprint_store::id::DiffId;
+use layerprint_store::{MergedView, StoreError};
+
+use crate::discover::Found;
+use crate::error::{IngestError, LayerError};
+use crate::image;
+use crate::job::{Event, Job, LayerState, PlannedImage, ReadyImage};
+use crate::layer::{Promise, read_layer};
+use crate::open::{self, Opener};
+use crate::pipeline::Run;
+use crate::plan::{ImagePlan, LayerPlan};
+use crate::progress::{Failure, ImageRow, Progress, SkipReason, Skipped};
+use crate::tree::{Blob, FileRange, LayerKnown};
+
+/// Does the jobs of one thread.
+pub(crate) struct Worker<'a> {
+    run: &'a Run<'a>,
+    events: Sender<Event>,
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(run: &'a Run<'a>, events: Sender<Event>) -> Self {
+        Self { run, events }
+    }
+
+    pub(crate) fn work(&self, job: Job) {
+        match job {
+            Job::Open(number, found) => {
+                for plan in self.open(number, &found) {
+                    self.plan_image(number, plan);
+                }
+                self.tell(Event::SourceClosed(number));
+            }
+            Job::Read(key, range, promise) => match self.read(range, &promise) {
+                Ok(known) => self.tell(Event::Layer(key, known.map_err(Arc::new))),
+                Err(error) => self.tell(Event::Fatal(error.into())),
+            },
+            Job::Finish(image) => self.finish(*image),
+        }
+    }
+
+    /// Finds the images of a source; tells why there are none.
+    pub(crate) fn open(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
+        let take_layer = |layer| {
+            (self.run.observer)(Progress::LayerRead);
+            Ok(self.run.sink.put_layer(layer, "")?)
+        };
+        let on_read = |count| (self.run.observer)(Progress::Read(count));
+        let opener = Opener { limits: &self.run.options.limits, take_layer: &take_layer, on_read: &on_read };
+        let opened = guarded(|| open::images(&found.source, &opener));
+        let plans = match opened.unwrap_or_else(|error| Err(broken(&found.source.to_string(), error))) {
+            Ok(plans) => plans,
+            Err(error) => {
+                self.tell(unopened(number, found, error));
+                return Vec::new();
+            }
+        };
+        plans.into_iter().filter_map(|plan| self.wanted(plan)).collect()
+    }
+
+    fn wanted(&self, mut plan: ImagePlan) -> Option<ImagePlan> {
+        let options = self.run.options;
+        if options.platform.as_ref().is_some_and(|wanted| !plan.is_for(wanted)) {
+            let skipped = Skipped { origin: plan.origin, reason: SkipReason::OtherPlatform };
+            self.tell(Event::Skipped(skipped, 0));
+            return None;
+        }
+        if plan.names.is_empty() {
+            plan.names.push(options.name.clone().unwrap_or_else(|| plan.origin.clone()));
+        }
+        (self.run.observer)(Progress::ImageFound);
+        Some(plan)
+    }
+
+    fn plan_image(&self, source: usize, plan: ImagePlan) {
+        let states: Result<Vec<_>, _> = plan.layers.iter().map(|layer| self.state_now(layer)).collect();
+        match states {
+            Ok(layers) => {
+                let planned = PlannedImage { source, plan, layers, permitted: false };
+                self.tell(Event::Image(Box::new(planned)));
+            }
+            Err(error) => self.tell(Event::Fatal(error.into())),
+        }
+    }
+
+    /// Like [`Worker::state_of`], and reads what is pending.
+    fn state_now(&self, layer: &LayerPlan) -> Result<LayerState, StoreError> {
+        match (self.state_of(layer)?, &layer.blob) {
+            (LayerState::Pending(_), Ok(Blob::Range(range))) => {
+                Ok(state(self.read(range.clone(), &layer.promise)?.map_err(Arc::new)))
+            }
+            (state, _) => Ok(state),
+        }
+    }
+
+    /// Tells whether a layer must be read.
+    pub(crate) fn state_of(&self, layer: &LayerPlan) -> Result<LayerState, StoreError> {
+        if let Some(diff_id) = self.known(&layer.promise)? {
+            return Ok(LayerState::Known(diff_id));
+        }
+        Ok(match &layer.blob {
+            Ok(Blob::Range(range)) => LayerState::Pending(range.place()),
+            Ok(Blob::Layer(Ok(known))) => state(verify(known, &layer.promise).map_err(Arc::new)),
+            Ok(Blob::Layer(Err(error))) => LayerState::Broken(error.clone()),
+            Ok(Blob::Document(bytes)) => state(self.read_bytes(bytes, &layer.promise)?.map_err(Arc::new)),
+            Err(missing) => match layer.claimed {
+                Some(diff_id) if self.run.sink.has_layer(&diff_id)? => LayerState::Known(diff_id),
+                _ => LayerState::Broken(Arc::new(LayerError::Missing { what: missing.0.clone() })),
+            },
+        })
+    }
+
+    fn known(&self, promise: &Promise) -> Result<Option<DiffId>, StoreError> {
+        let known = promise.digest.map_or(Ok(None), |digest| self.run.sink.layer_of_blob(&digest))?;
+        if known.is_some() {
+            (self.run.observer)(Progress::LayerKnown);
+        }
+        Ok(known)
+    }
+
+    fn read(&self, range: FileRange, promise: &Promise) -> Result<Result<DiffId, LayerError>, StoreError> {
+        // The same bytes may have been read from another place since this was queued.
+        if let Some(diff_id) = self.known(promise)? {
+            return Ok(Ok(diff_id));
+        }
+        let on_read = |count| (self.run.observer)(Progress::Read(count));
+        self.put(guarded(|| read_layer(range, promise, &self.run.options.limits, &on_read)), promise)
+    }
+
+    /// A tar so small that it was taken for a document: its first name starts with a bracket, or it is empty.
+    fn read_bytes(&self, bytes: &[u8], promise: &Promise) -> Result<Result<DiffId, LayerError>, StoreError> {
+        self.put(guarded(|| read_layer(bytes, promise, &self.run.options.limits, &|_| ())), promise)
+    }
+
+    fn put(
+        &self,
+        read: Result<Result<crate::layer::LayerRead, LayerError>, LayerError>,
+        promise: &Promise,
+    ) -> Result<Result<DiffId, LayerError>, StoreError> {
+        let layer = match read.and_then(|read| read) {
+            Ok(layer) => layer,
+            Err(error) => return Ok(Err(error)),
+        };
+        let known = self.run.sink.put_layer(layer, &promise.media_type)?;
+        (self.run.observer)(Progress::LayerRead);
+        Ok(Ok(known.diff_id))
+    }
+
+    fn finish(&self, image: ReadyImage) {
+        let ReadyImage { source, plan, layers } = image;
+        let origin = plan.origin.clone();
+        let finished = guarded(|| self.put_image(plan, layers));
+        match finished.unwrap_or_else(|error| Err(broken(&origin, error))) {
+            Ok(row) => self.tell(Event::Finished(source, row)),
+            Err(error @ IngestError::Store(_)) => self.tell(Event::Fatal(error)),
+            Err(error) => self.tell(Event::Unfinished(source, Failure { origin, error })),
+        }
+    }
+
+    fn put_image(&self, plan: ImagePlan, layers: Vec<DiffId>) -> Result<ImageRow, IngestError> {
+        let sink = self.run.sink;
+        let read = |layer: &DiffId| {
+            let missing = || IngestError::Missing { origin: plan.origin.clone(), what: layer.to_string() };
+            sink.fingerprint(layer)?.ok_or_else(missing)
+        };
+        let fingerprints = layers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
+        let (origin, names) = (plan.origin.clone(), plan.names.clone());
+        let (record, documents) = image::describe(plan, layers, &view);
+        let id = record.id;
+        let new = sink.put_image(record, (&origin, &names), documents)?;
+        Ok(ImageRow { id, origin, names, known: !new })
+    }
+
+    /// The collector may have stopped; then nobody is left to tell.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}
+
+fn state(known: Result<DiffId, Arc<LayerError>>) -> LayerState {
+    known.map_or_else(LayerState::Broken, LayerState::Known)
+}
+
+/// Compares a layer that was read before its manifest with what the manifest says.
+fn verify(known: &LayerKnown, promise: &Promise) -> Result<DiffId, LayerError> {
+    match promise.digest {
+        Some(expected) if expected != known.digest => {
+            Err(LayerError::digest_mismatch(known.digest, expected))
+        }
+        _ => Ok(known.diff_id),
+    }
+}
+
+/// What was found in a folder need not be an image; what was named must be.
+fn unopened(number: usize, found: &Found, error: IngestError) -> Event {
+    let origin = found.source.to_string();
+    match error {
+        IngestError::Store(_) => Event::Fatal(error),
+        IngestError::NotAnImage { .. } if !found.named => {
+            Event::Skipped(Skipped { origin, reason: SkipReason::NotAnImage }, 0)
+        }
+        error => Event::Failed(Some(number), Failure { origin, error }),
+    }
+}
+
+fn broken(origin: &str, source: LayerError) -> IngestError {
+    IngestError::Archive { origin: origin.to_owned(), source }
+}
+
+/// A panic is a mistake of ours, but it costs one image, not the batch.
+fn guarded<T>(step: impl FnOnce() -> T) -> Result<T, LayerError> {
+    catch_unwind(AssertUnwindSafe(step)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        LayerError::Internal { what: text.unwrap_or("panic").to_owned() }
+    })
+}
