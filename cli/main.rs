@@ -1,3 +1,42 @@
 //! The `layerprint` command.
 
-fn main() {}
+mod args;
+mod error;
+mod find;
+mod forget;
+mod ingest;
+mod list;
+mod output;
+mod progress;
+mod show;
+mod stats;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+use error::Status;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(status) => status.into(),
+        Err(error) => error::report(&error),
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<Status> {
+    match &args.command {
+        Command::Ingest(command) => ingest::run(&args.global, command),
+        Command::Find(command) => find::run(&args.global, command),
+        Command::Show(command) => show::run(&args.global, command),
+        Command::List(command) => list::run(&args.global, command),
+        Command::Stats => stats::run(&args.global),
+        Command::Forget(command) => forget::run(&args.global, command),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "layerprint", &mut std::io::stdout());
+            Ok(Status::Done)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How a run ends, and what is said when it fails.
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use layerprint_ingest::IngestError;
+use layerprint_ingest::source::UnknownTransport;
+use layerprint_store::StoreError;
+
+use crate::output::plain;
+
+/// The exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Done, or found.
+    Done,
+    /// Nothing found.
+    Nothing,
+    /// Something failed.
+    Failed,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(match status {
+            Status::Done => 0,
+            Status::Nothing => 1,
+            Status::Failed => 2,
+        })
+    }
+}
+
+/// Prints an error, with what may be done about it.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        return Status::Done.into();
+    }
+    eprintln!("error: {}", plain(&format!("{error:#}")));
+    if let Some(hint) = hint(error) {
+        eprintln!("hint: {hint}");
+    }
+    Status::Failed.into()
+}
+
+/// Whoever reads our output has seen enough: no error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.into_iter().any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let ingest = cause.downcast_ref::<IngestError>().and_then(hint_of);
+        let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);
+        let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
+        ingest.or_else(store).or_else(transport)
+    })
+}
+
+/// Returns what the user may do about an image that cannot be read.
+pub fn hint_of(error: &IngestError) -> Option<String> {
+    match error {
+        IngestError::Store(error) => store_hint(error),
+        IngestError::Io { path, source } if source.kind() == ErrorKind::NotFound => {
+            let name = path.display().to_string();
+            let is_name = !name.contains('/') && !name.contains(".tar");
+            is_name.then(|| {
+                format!(
+                    "no file of that name, nor a stored image; try: docker save {name} | layerprint find -"
+                )
+            })
+        }
+        error => error.hint(),
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    Some(match error {
+        StoreError::Missing { .. } => {
+            "read some bases first: layerprint ingest FOLDER; or name another --store".into()
+        }
+        StoreError::NotAStore { .. } => "give --store a folder of its own".into(),
+        StoreError::Locked { .. } => "wait for the other layerprint to finish, or use another --store".into(),
+        StoreError::FormatVersion { .. } => {
+            "use the version of layerprint that wrote the store, or ingest again into a new --store".into()
+        }
+        StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
+        StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
+        _ => return None,
+    })
+}

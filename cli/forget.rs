@@ -1,0 +1,33 @@
+//! `layerprint forget`
+
+use layerprint_store::{Store, Subject};
+
+use crate::args::{Forget, Global};
+use crate::error::Status;
+use crate::ingest::store_path;
+use crate::output::{count, print_json, short};
+
+pub fn run(global: &Global, command: &Forget) -> anyhow::Result<Status> {
+    let store = Store::open(&store_path(global)?)?;
+    let mut images = Vec::new();
+    for text in &command.images {
+        match store.resolve(text)? {
+            Subject::Image(image) => images.push(image),
+            Subject::Layer(layer) => anyhow::bail!("{layer} is a layer; forget the images that have it"),
+        }
+    }
+    let forgotten = store.forget(&images)?;
+    if global.json {
+        print_json(&forgotten)?;
+        return Ok(Status::Done);
+    }
+    for image in &forgotten.images {
+        println!("forgot {}", short(image));
+    }
+    println!(
+        "{} names and {} layers went with them",
+        count(forgotten.names),
+        count(forgotten.layers.len() as u64)
+    );
+    Ok(Status::Done)
+}

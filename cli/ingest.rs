@@ -1,0 +1,164 @@
+//! `layerprint ingest`
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use layerprint_ingest::progress::{Failure, Progress, SkipReason, Summary};
+use layerprint_ingest::{Options, Source};
+use layerprint_store::Store;
+use serde_json::json;
+
+use crate::args::{Global, Ingest, Sources};
+use crate::error::{Status, hint_of};
+use crate::output::{bytes, count, plain, print_json};
+use crate::progress::Bars;
+
+pub fn run(global: &Global, command: &Ingest) -> anyhow::Result<Status> {
+    let sources = sources(&command.sources)?;
+    let options = Options { rescan: command.rescan, ..options(&command.sources) };
+    let store = Store::create_or_open(&store_path(global)?)?;
+    let counted = Counted::default();
+    let summary = ingest(global, &sources, &store, &options, &counted)?;
+    match global.json {
+        true => print_json(&summary_json(&summary, &counted))?,
+        false => print_summary(&summary, &counted)?,
+    }
+    Ok(if summary.failed.is_empty() { Status::Done } else { Status::Failed })
+}
+
+/// Ingests with progress bars; failures are told as they happen.
+pub fn ingest(
+    global: &Global,
+    sources: &[Source],
+    store: &Store,
+    options: &Options,
+    counted: &Counted,
+) -> anyhow::Result<Summary> {
+    let bars = Bars::new(global.quiet);
+    let observer = |event: Progress| {
+        counted.on(&event);
+        bars.on(&event);
+        match &event {
+            Progress::Failed(failure) => complain(&bars, failure),
+            // A closed pipe is noticed when the summary is printed.
+            Progress::ImageDone(row) if global.json => {
+                drop(print_json(&json!({"event": "image", "image": row})))
+            }
+            _ => {}
+        }
+    };
+    let summary = layerprint_ingest::ingest(sources, store, options, &observer);
+    bars.finish();
+    Ok(summary?)
+}
+
+/// Returns the sources of a command line, those in lists included.
+pub fn sources(args: &Sources) -> anyhow::Result<Vec<Source>> {
+    let mut texts = args.sources.clone();
+    for list in &args.from_list {
+        let text = match list.as_os_str() == "-" {
+            true => io::read_to_string(io::stdin()),
+            false => std::fs::read_to_string(list),
+        };
+        let text = text.map_err(|error| anyhow::anyhow!("{}: {error}", list.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        texts.extend(lines.map(str::to_owned));
+    }
+    Ok(texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?)
+}
+
+pub fn options(args: &Sources) -> Options {
+    let default = Options::default();
+    Options {
+        jobs: args.jobs.map_or(default.jobs, usize::from),
+        platform: args.platform.clone(),
+        name: args.name.clone(),
+        ..default
+    }
+}
+
+/// Returns the store's folder: as told, else in the XDG data folder.
+pub fn store_path(global: &Global) -> anyhow::Result<std::path::PathBuf> {
+    if let Some(path) = &global.store {
+        return Ok(path.clone());
+    }
+    let folders = directories::ProjectDirs::from("", "", "layerprint");
+    let folders = folders.ok_or_else(|| anyhow::anyhow!("no home folder is known; give --store"))?;
+    Ok(folders.data_dir().to_owned())
+}
+
+/// Tells of an image that could not be read.
+pub fn complain(bars: &Bars, failure: &Failure) {
+    let text = failure.error.to_string();
+    let origin = failure.origin.as_str();
+    // Most errors say where they are themselves.
+    let line = if text.starts_with(origin) { text } else { format!("{origin}: {text}") };
+    bars.complain(&format!("error: {}", plain(&line)));
+    if let Some(hint) = hint_of(&failure.error) {
+        bars.complain(&format!("hint: {hint}"));
+    }
+}
+
+/// What passed, counted across threads.
+#[derive(Default)]
+pub struct Counted {
+    layers_read: AtomicU64,
+    layers_known: AtomicU64,
+    read_bytes: AtomicU64,
+}
+
+impl Counted {
+    fn on(&self, event: &Progress) {
+        let (counter, by) = match event {
+            Progress::LayerRead => (&self.layers_read, 1),
+            Progress::LayerKnown => (&self.layers_known, 1),
+            Progress::Read(count) => (&self.read_bytes, *count),
+            _ => return,
+        };
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+fn print_summary(summary: &Summary, counted: &Counted) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    writeln!(
+        out,
+        "{} images new, {} known, {} failed; {} layers read ({}) in {:.1} s, {} known",
+        count(summary.images_new),
+        count(summary.images_known),
+        count(summary.failed.len() as u64),
+        count(load(&counted.layers_read)),
+        bytes(load(&counted.read_bytes)),
+        summary.elapsed.as_secs_f64(),
+        count(load(&counted.layers_known)),
+    )?;
+    let skipped = |reason| summary.skipped.iter().filter(|skipped| skipped.reason == reason).count() as u64;
+    let reasons = [
+        (summary.sources_unchanged, "unchanged since the last run (--rescan reads them again)"),
+        (skipped(SkipReason::NotAnImage), "holding no image"),
+        (skipped(SkipReason::OtherPlatform), "for another platform"),
+    ];
+    for (number, reason) in reasons.into_iter().filter(|(number, _)| *number > 0) {
+        writeln!(out, "skipped {} {reason}", count(number))?;
+    }
+    Ok(())
+}
+
+fn summary_json(summary: &Summary, counted: &Counted) -> serde_json::Value {
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let failed = |failure: &Failure| json!({"origin": failure.origin, "error": failure.error.to_string()});
+    json!({
+        "event": "summary",
+        "images_new": summary.images_new,
+        "images_known": summary.images_known,
+        "images_failed": summary.failed.len(),
+        "sources_unchanged": summary.sources_unchanged,
+        "layers_read": load(&counted.layers_read),
+        "layers_known": load(&counted.layers_known),
+        "read_bytes": load(&counted.read_bytes),
+        "elapsed_ms": u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
+        "failed": summary.failed.iter().map(failed).collect::<Vec<_>>(),
+        "skipped": summary.skipped,
+    })
+}

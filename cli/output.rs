@@ -1,0 +1,109 @@
+//! Text for people: names of hostile images shown harmlessly, sizes and shares shown short.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{HumanBytes, HumanCount};
+use serde::Serialize;
+
+/// Returns text in which nothing can move the cursor or colour the terminal.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return text.into();
+    }
+    let escape = |c: char| if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect::<String>().into()
+}
+
+/// Control characters, and those that change the direction of what follows (CVE-2021-42574).
+fn is_harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns a path as text; bytes that are not UTF-8 are escaped.
+pub fn path(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => plain(text).into_owned(),
+        Err(_) => bytes.escape_ascii().to_string(),
+    }
+}
+
+/// Returns names as one text; all of them, for a tie is an answer only if it is whole.
+pub fn names(names: &[String]) -> String {
+    match names {
+        [] => "(no name)".into(),
+        names => names.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Returns a size for people: `61.2 MiB`.
+pub fn bytes(count: u64) -> String {
+    HumanBytes(count).to_string()
+}
+
+/// Returns a count for people: `12,345`.
+pub fn count(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// Returns a share for people: `98.7 %`. Rounded down, so that only what is whole reads as 100.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
+}
+
+/// Returns the start of an ID, as Docker shows it.
+pub fn short(id: impl std::fmt::Display) -> String {
+    let id = id.to_string();
+    id.split_once(':').map_or(id.as_str(), |(_, hex)| hex).chars().take(12).collect()
+}
+
+/// Starts a table without lines, so that its columns can be cut and sorted.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Aligns columns of figures.
+pub fn align_right(table: &mut Table, columns: &[usize]) {
+    for index in columns {
+        if let Some(column) = table.column_mut(*index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+/// Prints a table without spaces at the ends of its lines.
+pub fn print_table(table: &Table) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+}
+
+/// Prints one line of JSON.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_move_the_cursor() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
+        assert_eq!(path(b"caf\xe9"), "caf\\xe9");
+        assert_eq!(path("café".as_bytes()), "café");
+    }
+
+    #[test]
+    fn only_what_is_whole_reads_as_whole() {
+        assert_eq!((percent(0.9999), percent(1.0)), ("99.9 %".into(), "100.0 %".into()));
+    }
+}

@@ -1,0 +1,65 @@
+//! Progress bars on stderr; nothing where that is no terminal.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use layerprint_ingest::progress::Progress;
+
+/// Images, layers and bytes of a run.
+pub struct Bars {
+    all: MultiProgress,
+    images: ProgressBar,
+    layers: ProgressBar,
+    bytes: ProgressBar,
+}
+
+impl Bars {
+    /// Shows the bars unless told to be quiet.
+    pub fn new(quiet: bool) -> Self {
+        let all = MultiProgress::new();
+        if quiet {
+            all.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let bar = |style: &str| {
+            let style = ProgressStyle::with_template(style).expect("the template is ours");
+            let bar = all.add(ProgressBar::new(0).with_style(style));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        };
+        let images = bar("{spinner} images {pos:>7}/{len:<7} {wide_msg}");
+        let layers = bar("  layers {pos:>7}/{len:<7} [{bar:30}] {eta}");
+        let bytes = bar("  read   {bytes:>15} of {total_bytes}, {bytes_per_sec}");
+        Self { all, images, layers, bytes }
+    }
+
+    /// Moves the bars.
+    pub fn on(&self, event: &Progress) {
+        match event {
+            Progress::ImageFound => self.images.inc_length(1),
+            Progress::LayerQueued(size_bytes) => {
+                self.layers.inc_length(1);
+                self.bytes.inc_length(*size_bytes);
+            }
+            Progress::Read(count) => self.bytes.inc(*count),
+            Progress::LayerRead => self.layers.inc(1),
+            Progress::ImageDone(row) => {
+                self.images.inc(1);
+                self.images.set_message(crate::output::plain(&row.origin).into_owned());
+            }
+            Progress::Failed(_) => self.images.inc(1),
+            Progress::LayerKnown | Progress::Skipped(_) => {}
+        }
+    }
+
+    /// Prints a line above the bars.
+    pub fn complain(&self, line: &str) {
+        self.all.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Takes the bars away.
+    pub fn finish(&self) {
+        for bar in [&self.images, &self.layers, &self.bytes] {
+            bar.finish_and_clear();
+        }
+    }
+}
