@@ -106,6 +106,10 @@ impl<'a> Collector<'a> {
                     self.summary.sources_unchanged += 1;
                 }
             }
+            Event::Known(number, row) => {
+                self.source(number, |state| state.images.push(row.id));
+                self.group.push(row);
+            }
             Event::Image(planned) => self.take_image(*planned),
             Event::Layer(key, result) => self.take_layer(&key, &result),
             Event::Finished(number, row) => {

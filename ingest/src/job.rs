@@ -33,6 +33,8 @@ pub(crate) enum Event {
     SourceClosed(usize),
     /// A source was passed over; so many of its images are known.
     Skipped(Skipped, u64),
+    /// An image was found that the store knows.
+    Known(usize, ImageRow),
     /// An image was found. Its layers are known, or will be told of by their keys.
     Image(Box<PlannedImage>),
     /// A layer was read, or could not be.

@@ -82,6 +82,11 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_image(&mut self, source: usize, plan: ImagePlan) -> Result<(), Stopped> {
+        match self.worker.pass_known_image(source, &plan) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => self.tell(Event::Fatal(IngestError::Store(error))),
+        }
         self.permits.send(()).map_err(|_| Stopped)?;
         let mut layers = Vec::with_capacity(plan.layers.len());
         for layer in &plan.layers {

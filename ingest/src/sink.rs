@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use layerprint_store::id::{BlobDigest, DiffId};
+use layerprint_store::id::{BlobDigest, DiffId, ImageId};
 use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Store, StoreError};
 
 use crate::image::KeptDocument;
@@ -16,6 +16,12 @@ use crate::tree::LayerKnown;
 pub(crate) trait Sink: Sync {
     /// Returns the layer that these stored bytes unpack to, if it need not be read.
     fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError>;
+    /// Takes an image that the store knows by its manifest, with its origin and names; nothing of it need be read.
+    fn put_known_image(
+        &self,
+        manifest: &BlobDigest,
+        row: (&str, &[String]),
+    ) -> Result<Option<ImageId>, StoreError>;
     /// Returns true if a layer need not be read.
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError>;
     /// Takes a layer.
@@ -57,6 +63,19 @@ impl<'a> StoreSink<'a> {
 }
 
 impl Sink for StoreSink<'_> {
+    fn put_known_image(
+        &self,
+        manifest: &BlobDigest,
+        (_origin, names): (&str, &[String]),
+    ) -> Result<Option<ImageId>, StoreError> {
+        let Some(record) = known_image(self.store, manifest)? else { return Ok(None) };
+        let known = self.store.names_of(&record.id)?;
+        if names.iter().any(|name| !known.contains(name)) {
+            self.store.put_image(&record, names)?;
+        }
+        Ok(Some(record.id))
+    }
+
     fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
         self.store.layer_of_blob(digest)
     }
@@ -127,6 +146,15 @@ impl<'a> MemorySink<'a> {
 }
 
 impl Sink for MemorySink<'_> {
+    fn put_known_image(
+        &self,
+        manifest: &BlobDigest,
+        row: (&str, &[String]),
+    ) -> Result<Option<ImageId>, StoreError> {
+        let known = self.store.map_or(Ok(None), |store| known_image(store, manifest))?;
+        known.map(|record| self.put_image(record.clone(), row, Vec::new()).map(|_| record.id)).transpose()
+    }
+
     fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
         if let Some(found) = lock(&self.blobs).get(digest) {
             return Ok(Some(*found));
@@ -172,6 +200,10 @@ impl Sink for MemorySink<'_> {
         });
         Ok(new)
     }
+}
+
+fn known_image(store: &Store, manifest: &BlobDigest) -> Result<Option<ImageRecord>, StoreError> {
+    store.image_of_manifest(manifest)?.map_or(Ok(None), |id| store.image(&id))
 }
 
 /// Fingerprints used lately: the layers of one base are wanted for every image built on it.

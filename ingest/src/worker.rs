@@ -78,7 +78,25 @@ impl<'a> Worker<'a> {
         Some(plan)
     }
 
+    /// Hands on an image that the store knows by its manifest: the manifest was verified, and it names everything else
+    /// by digest. Returns true if it did.
+    pub(crate) fn pass_known_image(&self, source: usize, plan: &ImagePlan) -> Result<bool, StoreError> {
+        let Some(manifest) = plan.manifest else { return Ok(false) };
+        let Some(id) = self.run.sink.put_known_image(&manifest, (&plan.origin, &plan.names))? else {
+            return Ok(false);
+        };
+        plan.layers.iter().for_each(|_| (self.run.observer)(Progress::LayerKnown));
+        let row = ImageRow { id, origin: plan.origin.clone(), names: plan.names.clone(), known: true };
+        self.tell(Event::Known(source, row));
+        Ok(true)
+    }
+
     fn plan_image(&self, source: usize, plan: ImagePlan) {
+        match self.pass_known_image(source, &plan) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => return self.tell(Event::Fatal(error.into())),
+        }
         let states: Result<Vec<_>, _> = plan.layers.iter().map(|layer| self.state_now(layer)).collect();
         match states {
             Ok(layers) => {
