@@ -13,6 +13,9 @@ use crate::error::{Result, StoreError};
 use crate::format::{STORE_HEADER_BYTES_MAX, STORE_ID_BYTES, STORE_MAGIC, STORE_VERSION};
 use crate::pack::sync_directory;
 
+/// How names of headers begin that are being written; one may be left by a process that died.
+const HALF_MADE: &str = "FORMAT.new.";
+
 /// A directory that is known to hold a store of this version.
 pub(crate) struct Layout {
     pub(crate) root: PathBuf,
@@ -57,14 +60,16 @@ impl Layout {
 
     fn create(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(StoreError::io(root, "create"))?;
-        let half_made = root.join("FORMAT.new");
         for item in fs::read_dir(root).map_err(StoreError::io(root, "list"))? {
-            if item.map_err(StoreError::io(root, "list"))?.path() != half_made {
-                return Err(StoreError::NotAStore { path: root.to_owned() });
+            let name = item.map_err(StoreError::io(root, "list"))?.file_name();
+            if !name.as_encoded_bytes().starts_with(HALF_MADE.as_bytes()) {
+                // Another process may have made it a store since the caller looked.
+                return Self::open(root).map_err(|_| StoreError::NotAStore { path: root.to_owned() });
             }
         }
         let store_id: [u8; STORE_ID_BYTES] = random_bytes()?;
         let text = format!("{STORE_MAGIC}\nversion {STORE_VERSION}\nid {}\n", HEXLOWER.encode(&store_id));
+        let half_made = root.join(format!("{HALF_MADE}{}", HEXLOWER.encode(&store_id)));
         let written = File::create(&half_made).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
             file.sync_all()
@@ -78,8 +83,7 @@ impl Layout {
             }
             _ => sync_directory(root)?,
         }
-        // Gone already if the other process was quicker, too.
-        let _ = fs::remove_file(&half_made);
+        fs::remove_file(&half_made).map_err(StoreError::io(&half_made, "remove"))?;
         Self::open(root)
     }
 }
