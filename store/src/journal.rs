@@ -425,3 +425,99 @@ fn encode_commit(changes: &Changes) -> Result<Vec<u8>> {
     let compressed = zstd::bulk::compress(&encoded, COMMIT_ZSTD_LEVEL);
     Ok(compressed.expect("compression into memory cannot fail"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_with_any_bit_flipped_is_an_error_that_names_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::open(Layout::create_or_open(directory.path()).unwrap()).unwrap();
+        for (key, length) in [(&b"small"[..], 20), (b"large", INLINE_BYTES_MAX + 1)] {
+            let mut writer = journal.write().unwrap();
+            writer.put(Tree::Images, key, &vec![7; length]).unwrap();
+            writer.finish();
+            journal.commit().unwrap();
+            let sealed = journal.catalogue.get(Tree::Images, key).unwrap().unwrap();
+            for bit in 0..sealed.len() * 8 {
+                let mut flipped = sealed.clone();
+                flipped[bit / 8] ^= 1_u8 << (bit % 8);
+                journal.catalogue.apply(Tree::Images, [(key, Some(&flipped[..]))]).unwrap();
+                let error = journal.get(Tree::Images, key).unwrap_err().to_string();
+                let expected = match bit {
+                    0..8 => format!("record images {}: format version is", HEXLOWER.encode(key)),
+                    _ => format!("images {}: corrupt at offset 0: checksum", HEXLOWER.encode(key)),
+                };
+                assert!(error.starts_with(&expected), "{error}");
+            }
+            // A whole record under another key is not that key's.
+            journal.catalogue.apply(Tree::Images, [(&b"moved"[..], Some(&sealed[..]))]).unwrap();
+            assert!(journal.get(Tree::Images, b"moved").is_err());
+        }
+    }
+
+    #[test]
+    fn changes_that_are_not_finished_are_never_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::open(Layout::create_or_open(directory.path()).unwrap()).unwrap();
+        let mut writer = journal.write().unwrap();
+        writer.put(Tree::Images, b"key", b"value").unwrap();
+        drop(writer);
+        journal.commit().unwrap();
+        assert_eq!(journal.get(Tree::Images, b"key").unwrap(), None);
+    }
+
+    #[test]
+    fn a_scan_shows_what_is_pending_over_what_is_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::open(Layout::create_or_open(directory.path()).unwrap()).unwrap();
+        let change = |puts: &[&str], removals: &[&str]| {
+            let mut writer = journal.write().unwrap();
+            puts.iter().for_each(|key| writer.put(Tree::Names, key.as_bytes(), b"").unwrap());
+            removals.iter().for_each(|key| writer.remove(Tree::Names, key.as_bytes()));
+            writer.finish();
+        };
+        let keys = |prefix: &[u8]| -> Vec<String> {
+            let keys = journal.keys(Tree::Names, prefix).map(|key| String::from_utf8(key.unwrap()).unwrap());
+            keys.collect()
+        };
+        change(&["a1", "a3", "a5", "b1"], &[]);
+        journal.commit().unwrap();
+        change(&["a0", "a3", "a4", "a9", "c"], &["a1", "a9", "a8"]);
+        assert_eq!(keys(b""), ["a0", "a3", "a4", "a5", "b1", "c"]);
+        assert_eq!(keys(b"a"), ["a0", "a3", "a4", "a5"]);
+        journal.commit().unwrap();
+        assert_eq!(keys(b"a"), ["a0", "a3", "a4", "a5"]);
+        change(&[], &["a0", "a3", "a4", "a5"]);
+        assert_eq!(keys(b"a"), [""; 0]);
+    }
+
+    #[test]
+    fn a_commit_that_was_logged_but_not_applied_is_applied_when_the_store_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = || Layout::create_or_open(directory.path()).unwrap();
+        let journal = Journal::open(layout()).unwrap();
+        let put = |key: &[u8]| {
+            let mut writer = journal.write().unwrap();
+            writer.put(Tree::Images, key, &[1; 5000]).unwrap();
+            writer.put(Tree::Names, key, key).unwrap();
+            writer.finish();
+        };
+        put(b"first");
+        journal.commit().unwrap();
+        put(b"second");
+        journal.log_pending().unwrap();
+        // Half of it reaches the catalogue, then the process dies.
+        let sealed = journal.unapplied_value(Tree::Images, b"second").unwrap();
+        journal.catalogue.apply(Tree::Images, [(&b"second"[..], sealed.as_deref())]).unwrap();
+        put(b"third");
+        drop(journal);
+
+        let journal = Journal::open(layout()).unwrap();
+        for (key, present) in [(&b"first"[..], true), (b"second", true), (b"third", false)] {
+            assert_eq!(journal.get(Tree::Images, key).unwrap(), present.then(|| vec![1; 5000]));
+            assert_eq!(journal.get(Tree::Names, key).unwrap(), present.then(|| key.to_vec()));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The bytes of a fingerprint: they come back, they are the same twice, and no bytes at all make decoding panic.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
+
+mod common;
+
+use layerprint_store::body::{BodyError, decode, decode_contents, encode};
+use layerprint_store::id::ContentId;
+use layerprint_store::{Content, Entry, EntryKind, Fingerprint};
+use proptest::prelude::*;
+
+fn any_bytes() -> impl Strategy<Value = Box<[u8]>> {
+    // Few different bytes, so that paths share heads; among them what is no UTF-8.
+    let byte = prop::sample::select(vec![b'a', b'b', b'/', b'\n', 0, 0x80, 0xff]);
+    prop::collection::vec(byte, 0..12).prop_map(Vec::into_boxed_slice)
+}
+
+fn any_kind() -> impl Strategy<Value = EntryKind> {
+    let device = || (any::<u32>(), any::<u32>());
+    let content = (0..40_u8, any::<u64>()).prop_map(|(number, size)| Content {
+        id: ContentId::of(&[number]),
+        // Now and then one id with two sizes, which only a broken writer gives.
+        size_bytes: if number < 35 { number.into() } else { size },
+    });
+    prop_oneof![
+        Just(EntryKind::Whiteout),
+        Just(EntryKind::Opaque),
+        Just(EntryKind::Directory),
+        Just(EntryKind::Fifo),
+        (content, any::<bool>()).prop_map(|(content, linked)| EntryKind::File { content, linked }),
+        any_bytes().prop_map(EntryKind::Symlink),
+        any_bytes().prop_map(EntryKind::HardLink),
+        device().prop_map(|(major, minor)| EntryKind::CharDevice { major, minor }),
+        device().prop_map(|(major, minor)| EntryKind::BlockDevice { major, minor }),
+    ]
+}
+
+fn any_fingerprint() -> impl Strategy<Value = Fingerprint> {
+    let entry = (any_bytes(), any_kind(), any::<u32>(), any::<u64>(), 0..3_u64)
+        .prop_map(|(path, kind, mode, uid, gid)| Entry { path, mode, uid, gid, kind });
+    prop::collection::vec(entry, 0..60).prop_map(Fingerprint::from_entries)
+}
+
+proptest! {
+    #[test]
+    fn a_fingerprint_comes_back_from_its_bytes(fingerprint in any_fingerprint()) {
+        let bytes = encode(&fingerprint).unwrap();
+        prop_assert_eq!(&encode(&fingerprint).unwrap(), &bytes);
+        prop_assert_eq!(decode(&bytes).unwrap(), fingerprint.clone());
+        let mut distinct: Vec<Content> = fingerprint.entries().iter().filter_map(Entry::content).collect();
+        distinct.sort();
+        distinct.dedup();
+        prop_assert_eq!(decode_contents(&bytes).unwrap(), distinct);
+    }
+
+    #[test]
+    fn a_body_cut_short_is_an_error(fingerprint in any_fingerprint(), cut in any::<prop::sample::Index>()) {
+        let bytes = encode(&fingerprint).unwrap();
+        let cut = &bytes[..cut.index(bytes.len())];
+        let malformed = matches!(decode(cut), Err(BodyError::Malformed { .. }));
+        prop_assert!(malformed);
+        let longer = [&bytes[..], &[0]].concat();
+        let malformed = matches!(decode(&longer), Err(BodyError::Malformed { .. }));
+        prop_assert!(malformed);
+    }
+
+    #[test]
+    fn flipped_bits_never_panic_and_what_still_decodes_encodes_again(
+        fingerprint in any_fingerprint(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 0..8_u8), 1..4),
+    ) {
+        let mut bytes = encode(&fingerprint).unwrap();
+        for (index, bit) in flips {
+            let index = index.index(bytes.len());
+            bytes[index] ^= 1_u8 << bit;
+        }
+        if let Ok(other) = decode(&bytes) {
+            prop_assert_eq!(decode(&encode(&other).unwrap()).unwrap(), other);
+        }
+    }
+
+    #[test]
+    fn bytes_of_any_kind_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode(&bytes);
+        let _ = decode(&[&b"LPFP\x01\0\0\0"[..], &bytes].concat());
+    }
+}
+
+/// The same body with its metadata not compressed, as short ones are kept.
+fn plain(bytes: &[u8]) -> Vec<u8> {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (head, stored) = bytes.split_at(bytes.len() - word(20));
+    let metadata = zstd::bulk::decompress(stored, word(24)).unwrap();
+    let mut plain = [head, &metadata].concat();
+    plain[6] = 0;
+    plain.copy_within(24..28, 20);
+    plain
+}
+
+#[test]
+fn every_single_bit_of_a_plain_body_is_safe_to_flip() {
+    let words = ["a", "a/b", "c\u{1}", "d"];
+    let kinds = [
+        EntryKind::Directory,
+        EntryKind::File { content: common::content(7), linked: true },
+        EntryKind::Symlink(b"x".as_slice().into()),
+        EntryKind::CharDevice { major: 1, minor: 300 },
+    ];
+    let entries = words.iter().zip(kinds).map(|(path, kind)| common::entry(path, kind));
+    let fingerprint = Fingerprint::from_entries(entries.collect());
+    let bytes = plain(&encode(&fingerprint).unwrap());
+    assert_eq!(decode(&bytes).unwrap(), fingerprint);
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(other) = decode(&flipped) {
+            assert_ne!(other, fingerprint, "bit {bit} means nothing");
+            assert_eq!(decode(&encode(&other).unwrap()).unwrap(), other);
+        }
+    }
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let mut bytes = encode(&Fingerprint::default()).unwrap();
+    bytes[4] = 2;
+    assert_eq!(decode(&bytes), Err(BodyError::Version { found: 2, expected: 1 }));
+}
+
+#[test]
+fn metadata_that_decompresses_to_more_than_it_says_is_not_decompressed() {
+    let bomb = zstd::bulk::compress(&vec![0; 256 << 20], 1).unwrap();
+    let body = |claimed: u32| {
+        let mut bytes = b"LPFP\x01\0\x01\0".to_vec();
+        for word in [1_000_000, 0, 0, u32::try_from(bomb.len()).unwrap(), claimed, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(&bomb);
+        bytes
+    };
+    assert!(bomb.len() < 100_000);
+    let problem = |claimed| match decode(&body(claimed)) {
+        Err(BodyError::Malformed { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(problem(100), "metadata has another length than the header says");
+    assert_eq!(problem(256 << 20), "bytes after the last column");
+    let claim = decode(&body(u32::MAX));
+    assert!(matches!(claim, Err(BodyError::TooLarge { what: "metadata", .. })), "{claim:?}");
+}
+
+#[test]
+fn paths_longer_than_the_format_holds_are_refused_when_written() {
+    let long = "x".repeat((64 << 10) + 1);
+    let path = Fingerprint::from_entries(vec![common::entry(&long, EntryKind::Fifo)]);
+    assert!(matches!(encode(&path), Err(BodyError::TooLarge { what: "path", .. })));
+    let target = EntryKind::Symlink(long.into_bytes().into());
+    let target = Fingerprint::from_entries(vec![common::entry("x", target)]);
+    assert!(matches!(encode(&target), Err(BodyError::TooLarge { what: "link target", .. })));
+}
