@@ -91,25 +91,9 @@ pub(crate) struct Catalogue {
 impl Catalogue {
     /// Opens the database, which is created where there is none.
     pub(crate) fn open(directory: PathBuf) -> Result<Self> {
-        let (sender, receiver) = mpsc::sync_channel(1);
         let path = directory.clone();
-        let opener = move || {
-            // Nobody listens after the time limit; the database is then closed again here.
-            let _ = sender.send(open_trees(&path));
-        };
-        let spawned = thread::Builder::new().name("open catalogue".to_owned()).spawn(opener);
-        spawned.map_err(StoreError::io(&directory, "start a thread to open"))?;
-        match receiver.recv_timeout(OPEN_TIMEOUT) {
-            Ok(Ok((database, trees))) => Ok(Self { directory, database, trees }),
-            Ok(Err(error)) => Err(translate(&directory, error)),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(StoreError::OpenTimeout { path: directory, timeout_seconds: OPEN_TIMEOUT.as_secs() })
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let problem = "it panicked while opening, it may be damaged".to_owned();
-                Err(StoreError::Catalogue { path: directory, problem })
-            }
-        }
+        let (database, trees) = within(OPEN_TIMEOUT, &directory, move || open_trees(&path))?;
+        Ok(Self { directory, database, trees })
     }
 
     /// Returns the value of a key.
@@ -178,6 +162,30 @@ impl Catalogue {
     }
 }
 
+/// Runs what may hang or panic on a thread of its own.
+fn within<T: Send + 'static>(
+    timeout: Duration,
+    directory: &Path,
+    open: impl FnOnce() -> sled::Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    // After the time limit nobody listens, and what was opened is closed again here.
+    let opener = move || drop(sender.send(open()));
+    let spawned = thread::Builder::new().name("open catalogue".to_owned()).spawn(opener);
+    spawned.map_err(StoreError::io(directory, "start a thread to open"))?;
+    let path = directory.to_owned();
+    match receiver.recv_timeout(timeout) {
+        Ok(opened) => opened.map_err(|error| translate(directory, error)),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            Err(StoreError::OpenTimeout { path, timeout_seconds: timeout.as_secs() })
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            let problem = "it panicked while opening, it may be damaged".to_owned();
+            Err(StoreError::Catalogue { path, problem })
+        }
+    }
+}
+
 fn open_trees(directory: &Path) -> sled::Result<(sled::Db, Vec<sled::Tree>)> {
     // Commits flush; a thread that flushes in between would only write pages twice.
     let config = sled::Config::new().path(directory).cache_capacity(CACHE_BYTES).flush_every_ms(None);
@@ -196,5 +204,32 @@ fn translate(directory: &Path, error: sled::Error) -> StoreError {
         }
         sled::Error::Io(source) => StoreError::Io { path, action: "use the catalogue", source },
         error => StoreError::Catalogue { path, problem: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_that_hangs_or_panics_is_an_error() {
+        let directory = Path::new("store/db");
+        let hang = within(Duration::from_millis(20), directory, || {
+            thread::sleep(Duration::from_secs(5));
+            Ok(())
+        });
+        let message = "store/db: catalogue did not open within 0 s, it may be damaged";
+        assert_eq!(hang.unwrap_err().to_string(), message);
+        let panic = within(Duration::from_secs(5), directory, || -> sled::Result<()> { panic!("damaged") });
+        let message = "store/db: catalogue failed: it panicked while opening, it may be damaged";
+        assert_eq!(panic.unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn trees_are_numbered_by_their_place() {
+        for (number, tree) in (0..).zip(Tree::ALL) {
+            assert_eq!((tree as u8, Tree::from_number(number)), (number, Some(tree)));
+        }
+        assert_eq!(Tree::from_number(12), None);
     }
 }

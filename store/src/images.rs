@@ -12,8 +12,9 @@ use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::format::record::REFERENCE_BYTES_MAX;
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
-use crate::journal::{Writer, corrupt_record};
+use crate::journal::Writer;
 use crate::record::{ImageRecord, Platform};
+use crate::seal::corrupt_record;
 use crate::store::{BlobRecord, SourceRecord, Store};
 
 /// A reference, and an image that it has stood for. A tag that moved has one for each image it has named.

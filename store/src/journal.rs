@@ -11,18 +11,15 @@ use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, Pair, Tree};
 use crate::error::{Result, StoreError};
-use crate::format::record::{
-    CHECKSUM_BYTES, COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL, INLINE, INLINE_BYTES_MAX, KEY_CONTEXT, PACKED,
-    VERSION,
-};
+use crate::format::record::{COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL, INLINE, INLINE_BYTES_MAX, PACKED};
 use crate::layout::Layout;
 use crate::pack::{FrameKind, Packs, Place, Position};
+use crate::seal::{Seal, corrupt_record};
 
 /// Key in `meta`: the end of the last commit that was applied.
 const APPLIED: &[u8] = b"applied";
@@ -58,7 +55,7 @@ struct Applied {
 /// Packs, catalogue, and the changes on their way there.
 pub(crate) struct Journal {
     layout: Layout,
-    checksum_key: [u8; 32],
+    seal: Seal,
     catalogue: Catalogue,
     packs: Packs,
     unapplied: RwLock<Unapplied>,
@@ -76,7 +73,7 @@ impl Journal {
         let catalogue = Catalogue::open(layout.catalogue())?;
         let packs = Packs::open(layout.packs(), layout.store_id)?;
         let journal = Self {
-            checksum_key: blake3::derive_key(KEY_CONTEXT, &layout.store_id),
+            seal: Seal::new(&layout.store_id),
             layout,
             catalogue,
             packs,
@@ -162,7 +159,7 @@ impl Journal {
     pub(crate) fn packed_bytes(&self, tree: Tree) -> impl Iterator<Item = Result<Option<u64>>> + use<'_> {
         self.scan_sealed(tree, &[]).map(move |pair| {
             let (key, sealed) = pair?;
-            let (tag, payload) = self.open_seal(tree, &key, &sealed)?;
+            let (tag, payload) = self.seal.open(tree, &key, &sealed)?;
             let place = (tag == PACKED).then(|| parse::<Place>(tree, &key, payload)).transpose()?;
             Ok(place.map(|place| place.frame_bytes()))
         })
@@ -261,7 +258,7 @@ impl Journal {
             self.catalogue.apply(tree, operations)?;
         }
         // Last: sled recovers a prefix of what it was given, so all of the above is there if this is.
-        let sealed = self.seal(Tree::Meta, APPLIED, INLINE, &encode(&applied));
+        let sealed = self.seal.close(Tree::Meta, APPLIED, INLINE, &encode(&applied));
         self.catalogue.apply(Tree::Meta, [(APPLIED, Some(&sealed[..]))])
     }
 
@@ -277,40 +274,8 @@ impl Journal {
         Ok(changes)
     }
 
-    /// Frames a value: version, where the rest is, checksum, the rest.
-    fn seal(&self, tree: Tree, key: &[u8], tag: u8, payload: &[u8]) -> Vec<u8> {
-        [&[VERSION, tag], &self.checksum(tree, key, tag, payload)[..], payload].concat()
-    }
-
-    /// A value counts only under its own key: one that was moved has another checksum.
-    fn checksum(&self, tree: Tree, key: &[u8], tag: u8, payload: &[u8]) -> [u8; CHECKSUM_BYTES] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.checksum_key);
-        hasher.update(&[tree as u8]).update(&(key.len() as u64).to_le_bytes()).update(key);
-        hasher.update(&[VERSION, tag]).update(payload);
-        let mut checksum = [0; CHECKSUM_BYTES];
-        checksum.copy_from_slice(&hasher.finalize().as_bytes()[..CHECKSUM_BYTES]);
-        checksum
-    }
-
-    fn open_seal<'a>(&self, tree: Tree, key: &[u8], sealed: &'a [u8]) -> Result<(u8, &'a [u8])> {
-        let corrupt = |problem| corrupt_record(tree, key, problem);
-        let (version, rest) = sealed.split_first().ok_or_else(|| corrupt("record is empty"))?;
-        if *version != VERSION {
-            let what = format!("record {} {}", tree.name(), HEXLOWER.encode(key));
-            let found = version.to_string();
-            return Err(StoreError::FormatVersion { what, found, expected: VERSION.into() });
-        }
-        let (tag, rest) = rest.split_first().ok_or_else(|| corrupt("record is cut short"))?;
-        let (checksum, payload) =
-            rest.split_at_checked(CHECKSUM_BYTES).ok_or_else(|| corrupt("record is cut short"))?;
-        if self.checksum(tree, key, *tag, payload) != checksum {
-            return Err(corrupt("checksum does not match"));
-        }
-        Ok((*tag, payload))
-    }
-
     fn unseal(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
-        match self.open_seal(tree, key, sealed)? {
+        match self.seal.open(tree, key, sealed)? {
             (INLINE, payload) => Ok(payload.to_vec()),
             (PACKED, payload) => {
                 let place = parse(tree, key, payload)?;
@@ -332,10 +297,10 @@ impl Writer<'_> {
     /// Sets the value of a key. A large one goes to the pack right away.
     pub(crate) fn put(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<()> {
         let sealed = if value.len() <= INLINE_BYTES_MAX {
-            self.journal.seal(tree, key, INLINE, value)
+            self.journal.seal.close(tree, key, INLINE, value)
         } else {
             let place = self.journal.packs.append(FrameKind::Value, frame_key(tree, key), value)?;
-            self.journal.seal(tree, key, PACKED, &encode(&place))
+            self.journal.seal.close(tree, key, PACKED, &encode(&place))
         };
         self.changes.push((tree, key.to_vec(), Some(sealed)));
         Ok(())
@@ -398,12 +363,6 @@ fn parse<T: DeserializeOwned>(tree: Tree, key: &[u8], value: &[u8]) -> Result<T>
     postcard::from_bytes(value).map_err(|_| corrupt_record(tree, key, "record does not decode"))
 }
 
-/// Says which record is bad.
-pub(crate) fn corrupt_record(tree: Tree, key: &[u8], problem: &str) -> StoreError {
-    let (key, problem) = (HEXLOWER.encode(key), problem.to_owned());
-    StoreError::Corrupt { what: tree.name(), key, offset_bytes: 0, problem }
-}
-
 fn frame_key(tree: Tree, key: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new().update(&[tree as u8]).update(key).finalize().as_bytes()
 }
@@ -428,6 +387,8 @@ fn encode_commit(changes: &Changes) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
+
     use super::*;
 
     #[test]

@@ -18,6 +18,7 @@ mod merge;
 mod pack;
 mod record;
 mod resolve;
+mod seal;
 mod store;
 mod zstd_limited;
 

@@ -415,3 +415,94 @@ struct Frame {
 pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(StoreError::io(path, "sync"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small_packs(directory: &Path) -> Packs {
+        Packs { pack_bytes_max: 1000, ..Packs::open(directory.to_owned(), [3; STORE_ID_BYTES]).unwrap() }
+    }
+
+    fn commits(packs: &Packs, from: Position) -> (Vec<Vec<u8>>, Replayed) {
+        let mut payloads = Vec::new();
+        let replayed = packs.replay(from, |_, payload| {
+            payloads.push(payload.to_vec());
+            Ok(())
+        });
+        (payloads, replayed.unwrap())
+    }
+
+    #[test]
+    fn frames_go_on_in_the_next_pack_and_are_read_and_replayed_from_all_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let packs = small_packs(directory.path());
+        // 0 and 700 bytes, one that is larger than a pack, and one that fits behind nothing.
+        let payloads: Vec<Vec<u8>> = [0, 700, 300, 5000, 10].map(|length| vec![9; length]).to_vec();
+        let places: Vec<Place> = payloads
+            .iter()
+            .map(|payload| packs.append(FrameKind::Commit, [1; 32], payload).unwrap())
+            .collect();
+        assert_eq!(places.iter().map(|place| place.start.pack).collect::<Vec<_>>(), [0, 0, 1, 2, 3]);
+        packs.sync().unwrap();
+        drop(packs);
+
+        let packs = small_packs(directory.path());
+        for (place, payload) in places.iter().zip(&payloads) {
+            assert_eq!(&packs.read(*place, FrameKind::Commit, [1; 32]).unwrap(), payload);
+            assert!(packs.read(*place, FrameKind::Value, [1; 32]).is_err(), "another kind");
+            assert!(packs.read(*place, FrameKind::Commit, [2; 32]).is_err(), "another key");
+        }
+        let (replayed, reached) = commits(&packs, packs.start());
+        assert_eq!(replayed, payloads);
+        assert_eq!((reached.committed, reached.stopped), (packs.end(), packs.end()));
+        assert_eq!(commits(&packs, places[2].end()).0, payloads[3..]);
+    }
+
+    #[test]
+    fn truncating_removes_the_packs_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let packs = small_packs(directory.path());
+        let places: Vec<Place> =
+            (0..6).map(|number| packs.append(FrameKind::Commit, [0; 32], &[number; 500]).unwrap()).collect();
+        packs.truncate(places[2].end()).unwrap();
+        assert_eq!(packs.numbers_on_disk().unwrap(), [0, 1, 2]);
+        let next = packs.append(FrameKind::Commit, [0; 32], &[7; 20]).unwrap();
+        assert_eq!(next.start, places[2].end());
+        drop(packs);
+        let replayed = commits(&small_packs(directory.path()), places[0].start).0;
+        assert_eq!(replayed, [vec![0; 500], vec![1; 500], vec![2; 500], vec![7; 20]]);
+    }
+
+    #[test]
+    fn places_that_lead_nowhere_are_errors() {
+        let directory = tempfile::tempdir().unwrap();
+        let packs = small_packs(directory.path());
+        let place = packs.append(FrameKind::Value, [0; 32], b"payload").unwrap();
+        for (pack, offset_bytes) in [(0, 33), (0, 31), (0, 5000), (0, u64::MAX), (7, 32)] {
+            let start = Position { pack, offset_bytes };
+            for payload_bytes in [7, 0, u64::MAX] {
+                let read = packs.read(Place { start, payload_bytes }, FrameKind::Value, [0; 32]);
+                assert!(matches!(read, Err(StoreError::Corrupt { what: "pack", .. })));
+            }
+        }
+        let longer = Place { payload_bytes: u64::MAX, ..place };
+        assert!(packs.read(longer, FrameKind::Value, [0; 32]).is_err());
+    }
+
+    #[test]
+    fn a_frame_inside_a_payload_is_not_taken_for_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let packs = small_packs(directory.path());
+        packs.append(FrameKind::Commit, [0; 32], b"real").unwrap();
+        let bytes = fs::read(directory.path().join("00000000.pack")).unwrap();
+        let forged = &bytes[HEADER_BYTES..];
+        let holds_it = packs.append(FrameKind::Value, [0; 32], forged).unwrap();
+        let file = packs.file(0).unwrap();
+        file.write_all_at(&[0], holds_it.start.offset_bytes).unwrap();
+        packs.expect_nothing_beyond(holds_it.start).unwrap();
+        let real = packs.append(FrameKind::Commit, [0; 32], b"real").unwrap();
+        assert!(packs.expect_nothing_beyond(holds_it.start).is_err());
+        assert_eq!(packs.frame_beyond(holds_it.start).unwrap(), Some(real.start));
+    }
+}

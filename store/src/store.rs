@@ -15,9 +15,10 @@ use crate::error::{Result, StoreError};
 use crate::fingerprint::{Content, Fingerprint};
 use crate::format::record::{DOCUMENT_BYTES_MAX, DOCUMENT_ZSTD_LEVEL};
 use crate::id::{BlobDigest, DiffId, ImageId};
-use crate::journal::{Journal, corrupt_record};
+use crate::journal::Journal;
 use crate::layout::{Layout, random_bytes};
 use crate::record::LayerRecord;
+use crate::seal::corrupt_record;
 use crate::zstd_limited;
 
 /// Key in `meta`: the secret for hashes whose values images must not be able to choose.
