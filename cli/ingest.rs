@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use anyhow::Context;
+use etcetera::BaseStrategy;
 use layerprint_ingest::progress::{Failure, Progress, SkipReason, Summary};
 use layerprint_ingest::{Options, Source};
 use layerprint_store::Store;
@@ -82,9 +84,8 @@ pub fn store_path(global: &Global) -> anyhow::Result<std::path::PathBuf> {
     if let Some(path) = &global.store {
         return Ok(path.clone());
     }
-    let folders = directories::ProjectDirs::from("", "", "layerprint");
-    let folders = folders.ok_or_else(|| anyhow::anyhow!("no home folder is known; give --store"))?;
-    Ok(folders.data_dir().to_owned())
+    let folders = etcetera::choose_base_strategy().context("no home folder is known; give --store")?;
+    Ok(folders.data_dir().join("layerprint"))
 }
 
 /// Tells of an image that could not be read.

@@ -140,12 +140,13 @@ impl Walk<'_> {
     fn verified(&self, name: &str, descriptor: &Descriptor) -> Result<Arc<[u8]>, IngestError> {
         let bytes = self.tree.document(name, self.limits.document_bytes_max)?;
         let document = descriptor.digest.to_string();
-        if descriptor.size.is_some_and(|size| size != bytes.len() as u64) {
-            return Err(self.refuse(&document, &format!("has {} bytes, not as said", bytes.len())));
+        if let Some(said) = descriptor.size.filter(|size| *size != bytes.len() as u64) {
+            let reason = format!("has {} bytes, its descriptor says {said}", bytes.len());
+            return Err(self.refuse(&document, &reason));
         }
         let found = digest_of(&bytes, Some(descriptor.digest));
         if found != descriptor.digest {
-            return Err(self.refuse(&document, &format!("has digest {found}")));
+            return Err(self.refuse(&document, &format!("has another digest, {found}")));
         }
         Ok(bytes)
     }
