@@ -66,6 +66,10 @@ impl Builder {
             self.add_whiteout(&parent, &hidden, name == OPAQUE, &entry);
             return Ok(());
         }
+        if entry.kind == TarKind::GlobalHeader {
+            self.remove(&path);
+            return Ok(());
+        }
         let Some(kind) = self.kind_of(&entry, reader)? else { return Ok(()) };
         if !self.is_stargz_landmark(&path, &kind) {
             self.insert(path.into(), &entry, kind);
@@ -122,6 +126,7 @@ impl Builder {
             TarKind::CharDevice => EntryKind::CharDevice { major, minor },
             TarKind::BlockDevice => EntryKind::BlockDevice { major, minor },
             TarKind::Fifo => EntryKind::Fifo,
+            TarKind::GlobalHeader => return Ok(None),
             TarKind::Other(flag) => {
                 let place = Some(entry.header_offset_bytes);
                 self.anomalies.add(AnomalyKind::UnknownEntryType, place, [flag]);
@@ -185,6 +190,20 @@ impl Builder {
         if was_directory {
             self.remove_below(path);
         }
+    }
+
+    /// Does what containerd does before it finds that a global header is nothing to unpack: the path goes, with all
+    /// below it, from this layer and from those below.
+    fn remove(&mut self, path: &[u8]) {
+        if path.is_empty() {
+            return;
+        }
+        if let Some(place) = self.places.remove(path) {
+            self.entries[place] = None;
+        }
+        self.remove_below(path);
+        let whiteout = Entry { path: path.into(), mode: 0, uid: 0, gid: 0, kind: EntryKind::Whiteout };
+        self.entries.push(Some(whiteout));
     }
 
     fn remove_below(&mut self, path: &[u8]) {
@@ -306,5 +325,55 @@ fn join(parent: &[u8], name: &[u8]) -> Vec<u8> {
     match parent {
         b"" => name.to_vec(),
         _ => [parent, b"/", name].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::write::Layer;
+
+    fn fingerprint(layer: &Layer) -> Fingerprint {
+        let tar = layer.to_tar().unwrap();
+        let read = crate::layer::read_layer(&tar[..], &Default::default(), &Limits::default(), &|_| ());
+        read.unwrap().fingerprint
+    }
+
+    /// A global header by the name of a file, as raw blocks: containerd removes the file, then ignores the header.
+    fn global_header(name: &str) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::XGlobalHeader);
+        header.set_path(name).unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn a_global_header_removes_what_it_is_named_after() {
+        let layer = Layer::new().file("bin/sh", "shell").file("bin/ls", "list").raw(global_header("bin/sh"));
+        let kinds: Vec<_> =
+            fingerprint(&layer).entries().iter().map(|e| (e.path.to_vec(), e.content().is_some())).collect();
+        assert_eq!(kinds, [(b"bin/ls".to_vec(), true), (b"bin/sh".to_vec(), false)]);
+        let layer = Layer::new().raw(global_header("etc/.wh.passwd"));
+        assert_eq!(fingerprint(&layer), fingerprint(&Layer::new().whiteout("etc/passwd")));
+    }
+
+    #[test]
+    fn paths_are_cleaned_lexically_and_stop_at_the_root() {
+        let cases: [(&[u8], &[u8], bool); 8] = [
+            (b"./a//b/", b"a/b", false),
+            (b"/a", b"a", false),
+            (b"a/../b", b"b", false),
+            (b"a/b/../../c", b"c", false),
+            (b"../etc/passwd", b"etc/passwd", true),
+            (b"a/../../b", b"b", true),
+            (b".", b"", false),
+            (b"caf\xe9/.", b"caf\xe9", false),
+        ];
+        for (path, clean, escapes) in cases {
+            assert_eq!(clean_path(path), (clean.to_vec(), escapes), "{}", path.escape_ascii());
+        }
     }
 }

@@ -4,8 +4,8 @@
 //! reading is a way to hide files. Where Go accepts something odd it is accepted here and recorded as an
 //! anomaly; where Go fails, a typed error says why and where. Beyond Go there are [`TarLimits`].
 //!
-//! Two things differ by design. Global PAX headers, which Go hands to its callers and its callers ignore, are
-//! passed over; they still drop the extensions that wait for an entry, as they do in Go. And a body is read
+//! Two things differ by design. Global PAX headers, which Go hands to its callers, are passed over unless their
+//! name is not one of the usual ones ([`TarKind::GlobalHeader`] says why). And a body is read
 //! with [`TarReader::read_body`] until that returns 0: only then is it known to be whole.
 //!
 //! Cleans no paths, resolves no links and knows no whiteouts.
@@ -160,7 +160,12 @@ impl<R: ReadSkip> TarReader<R> {
             self.body.open(Place { offset_bytes: offset, path: b"" }, stored_bytes(&fields, offset)?);
             match fields.typeflag {
                 b'x' => self.read_extension(Extension::Pax, offset)?,
-                b'g' => self.pass_global_header(&fields, offset)?,
+                b'g' => {
+                    self.pass_global_header(&fields, offset)?;
+                    if !is_usual_global_name(fields.name) {
+                        return Ok(Some(TarEntry::from_header(&fields, offset)));
+                    }
+                }
                 b'L' => self.read_extension(Extension::LongName, offset)?,
                 b'K' => self.read_extension(Extension::LongLink, offset)?,
                 _ => return self.finish_entry(&block, &fields, offset).map(Some),
@@ -227,8 +232,6 @@ impl<R: ReadSkip> TarReader<R> {
 
     /// Checks the form of a global header and forgets it, together with the extensions before it.
     ///
-    /// Its name is worth a record: containerd ignores what the header says, but only after it has removed what
-    /// stands at that path, or what it names as a whiteout.
     fn pass_global_header(&mut self, fields: &Fields, offset: u64) -> Result<(), TarError> {
         if self.extensions.any_pending() {
             self.note_stray("extension before a global header", offset);

@@ -19,6 +19,10 @@ pub enum TarKind {
     Directory,
     /// A named pipe.
     Fifo,
+    /// A global PAX header with a name of its own choosing. What it says is ignored, as containerd and moby ignore it;
+    /// but before they do, they remove what stands at its name, or what it names as a whiteout. The usual names,
+    /// which nobody has as a file, are passed over.
+    GlobalHeader,
     /// A type flag that has no meaning here. Its body is skipped over like that of a file.
     Other(u8),
 }
@@ -33,6 +37,7 @@ impl TarKind {
             b'4' => Self::BlockDevice,
             b'5' => Self::Directory,
             b'6' => Self::Fifo,
+            b'g' => Self::GlobalHeader,
             other => Self::Other(other),
         }
     }

@@ -78,6 +78,10 @@ pub fn list<R: ReadSkip>(file: &str, archive: R, limits: TarLimits) -> Listing {
 fn read_all<R: ReadSkip>(reader: &mut TarReader<R>, entries: &mut Vec<ListedEntry>) -> Result<(), TarError> {
     let mut buffer = vec![0; 64 << 10];
     while let Some(entry) = reader.next_entry()? {
+        // The lister leaves these out too: Go gives all of them, this reader only those with unusual names.
+        if entry.kind == TarKind::GlobalHeader {
+            continue;
+        }
         let mut listed = describe(&entry);
         if entry.stated_size > BODY_MAX && matches!(entry.kind, TarKind::File | TarKind::Other(_)) {
             listed.body = "skipped".to_owned();
