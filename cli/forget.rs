@@ -5,7 +5,7 @@ use layerprint_store::{Store, Subject};
 use crate::args::{Forget, Global};
 use crate::error::Status;
 use crate::ingest::store_path;
-use crate::output::{count, print_json, short};
+use crate::output::{counted, print_json, short};
 
 pub fn run(global: &Global, command: &Forget) -> anyhow::Result<Status> {
     let store = Store::open(&store_path(global)?)?;
@@ -24,10 +24,7 @@ pub fn run(global: &Global, command: &Forget) -> anyhow::Result<Status> {
     for image in &forgotten.images {
         println!("forgot {}", short(image));
     }
-    println!(
-        "{} names and {} layers went with them",
-        count(forgotten.names),
-        count(forgotten.layers.len() as u64)
-    );
+    let layers = counted(forgotten.layers.len() as u64, "layer");
+    println!("{} and {layers} went with them", counted(forgotten.names, "name"));
     Ok(Status::Done)
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{Global, Ingest, Sources};
 use crate::error::{Status, hint_of};
-use crate::output::{bytes, count, plain, print_json};
+use crate::output::{bytes, count, counted as plural, plain, print_json};
 use crate::progress::Bars;
 
 pub fn run(global: &Global, command: &Ingest) -> anyhow::Result<Status> {
@@ -125,11 +125,11 @@ fn print_summary(summary: &Summary, counted: &Counted) -> io::Result<()> {
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     writeln!(
         out,
-        "{} images new, {} known, {} failed; {} layers read ({}) in {:.1} s, {} known",
-        count(summary.images_new),
+        "{} new, {} known, {} failed; {} read ({}) in {:.1} s, {} known",
+        plural(summary.images_new, "image"),
         count(summary.images_known),
         count(summary.failed.len() as u64),
-        count(load(&counted.layers_read)),
+        plural(load(&counted.layers_read), "layer"),
         bytes(load(&counted.read_bytes)),
         summary.elapsed.as_secs_f64(),
         count(load(&counted.layers_known)),

@@ -47,6 +47,12 @@ pub fn count(count: u64) -> String {
     HumanCount(count).to_string()
 }
 
+/// Returns a count with what is counted: `1 layer`, `2 layers`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
 /// Returns a share for people: `98.7 %`. Rounded down, so that only what is whole reads as 100.
 pub fn percent(share: f64) -> String {
     format!("{:.1} %", (share * 1000.0).floor() / 10.0)

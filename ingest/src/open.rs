@@ -62,14 +62,8 @@ impl Opener<'_> {
         if sniff(&source.path)? != Codec::Plain {
             return self.front_to_back(source, file);
         }
-        let tree = match archive::index(&file, &source.to_string(), self.limits) {
-            Ok(tree) => tree,
-            // A file whose very first header is none is not a damaged archive but something else.
-            Err(IngestError::Archive { source: LayerError::Tar(error), .. }) if is_at_start(&error) => {
-                return Err(not_an_image(source, &format!("not a tar ({error})")));
-            }
-            Err(error) => return Err(error),
-        };
+        let tree = archive::index(&file, &source.to_string(), self.limits)
+            .map_err(|error| not_a_tar(source, error))?;
         if rootfs::looks_like_rootfs(tree.names().iter().map(Vec::as_slice)) && !has_images(&tree) {
             return Ok(vec![rootfs::image(&source.to_string(), Blob::Range(file))]);
         }
@@ -131,7 +125,8 @@ impl Opener<'_> {
                 crate::layer::read_layer(stored, &promise, self.limits, self.on_read).map_err(broken)?;
             return self.image_of_layer(source, layer);
         }
-        match archive::read(stored, &origin, self.limits, self.take_layer, self.on_read)? {
+        let read = archive::read(stored, &origin, self.limits, self.take_layer, self.on_read);
+        match read.map_err(|error| not_a_tar(source, error))? {
             FrontToBack::Images(tree) => self.in_tree(&tree, source),
             FrontToBack::Rootfs(layer) => {
                 let paths = layer.fingerprint.entries().iter().map(|entry| &*entry.path);
@@ -152,7 +147,15 @@ impl Opener<'_> {
     }
 }
 
-/// Tells an archive that is damaged from a file that never was one.
+/// Tells a file that never was an archive, because its very first header is none, from one that is damaged.
+fn not_a_tar(source: &Source, error: IngestError) -> IngestError {
+    let at_start = match &error {
+        IngestError::Archive { source: LayerError::Tar(error), .. } => is_at_start(error),
+        _ => false,
+    };
+    if at_start { not_an_image(source, "not a tar") } else { error }
+}
+
 fn is_at_start(error: &TarError) -> bool {
     match error {
         TarError::BadHeader { offset_bytes, .. } | TarError::BadChecksum { offset_bytes } => {
