@@ -1,9 +1,12 @@
 //! Progress bars on stderr; nothing where that is no terminal.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use layerprint_ingest::progress::Progress;
+
+use crate::output::count;
 
 /// Images, layers and bytes of a run.
 pub struct Bars {
@@ -11,6 +14,9 @@ pub struct Bars {
     images: ProgressBar,
     layers: ProgressBar,
     bytes: ProgressBar,
+    known: AtomicU64,
+    failed: AtomicU64,
+    skipped: AtomicU64,
 }
 
 impl Bars {
@@ -29,7 +35,7 @@ impl Bars {
         let images = bar("{spinner} images {pos:>7}/{len:<7} {wide_msg}");
         let layers = bar("  layers {pos:>7}/{len:<7} [{bar:30}] {eta}");
         let bytes = bar("  read   {bytes:>15} of {total_bytes}, {bytes_per_sec}");
-        Self { all, images, layers, bytes }
+        Self { all, images, layers, bytes, known: 0.into(), failed: 0.into(), skipped: 0.into() }
     }
 
     /// Moves the bars.
@@ -42,13 +48,31 @@ impl Bars {
             }
             Progress::Read(count) => self.bytes.inc(*count),
             Progress::LayerRead => self.layers.inc(1),
+            Progress::LayerKnown => {}
             Progress::ImageDone(row) => {
                 self.images.inc(1);
-                self.images.set_message(crate::output::plain(&row.origin).into_owned());
+                if row.known {
+                    self.tally(&self.known);
+                }
             }
-            Progress::Failed(_) => self.images.inc(1),
-            Progress::LayerKnown | Progress::Skipped(_) => {}
+            Progress::Failed(_) => {
+                self.images.inc(1);
+                self.tally(&self.failed);
+            }
+            Progress::Skipped(_) => self.tally(&self.skipped),
         }
+    }
+
+    /// Counts one more of what is not plainly done, and shows those there are.
+    fn tally(&self, counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let shown = [("known", &self.known), ("skipped", &self.skipped), ("failed", &self.failed)].map(
+            |(name, counter)| match counter.load(Ordering::Relaxed) {
+                0 => String::new(),
+                number => format!("  {} {name}", count(number)),
+            },
+        );
+        self.images.set_message(shown.concat());
     }
 
     /// Prints a line above the bars.
