@@ -14,7 +14,7 @@ use crate::output::plain;
 pub enum Status {
     /// Done, or found.
     Done,
-    /// Nothing found.
+    /// Nothing found, or not what was expected.
     Nothing,
     /// Something failed.
     Failed,
