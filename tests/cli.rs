@@ -129,6 +129,23 @@ fn json_says_verdict_names_containment_and_lineage() {
 }
 
 #[test]
+fn an_image_on_the_same_base_is_not_taken_for_the_base() {
+    let world = World::new();
+    let child = base().named("child:1").layer(files("usr/lib/child", 30));
+    world.save("child.tar", std::slice::from_ref(&child));
+    world.save("child-edited.tar", &[child.layer(files("srv/own", 3)).squashed().unwrap()]);
+    assert_eq!(world.run(&["ingest", "child.tar"]).status, 0);
+    world.save("app.tar", &[app().squashed().unwrap()]);
+    let sibling = &world.json(&["find", "--json", "app.tar"])[0];
+    assert_eq!((&sibling["verdict"], &sibling["base"]["names"]), (&json!("family"), &json!(["child:1"])));
+    let reason = "0 of the 30 contents that its upper 1 of 2 layers add are in the image: it is more likely built on what \
+                  lies below them, which is not stored";
+    assert_eq!(sibling["reason"], json!(reason));
+    let built = &world.json(&["find", "--json", "child-edited.tar"])[0];
+    assert_eq!((&built["verdict"], &built["base"]["names"]), (&json!("base"), &json!(["child:1"])));
+}
+
+#[test]
 fn every_form_is_told_from_its_content() {
     let world = World::with_base();
     world.save("app.tar", &[app()]);
