@@ -80,7 +80,7 @@ pub enum Command {
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
     /// of them, changes the applications as people do (squashed, exported, rebuilt), ingests the bases and finds them
-    /// again. Takes some 200 MB in the folder for temporary files (TMPDIR) and removes them at the end. Uses a store
+    /// again. Takes some 300 MB in the folder for temporary files (TMPDIR) and removes them at the end. Uses a store
     /// of its own, whatever --store says.
     #[command(after_long_help = "\
 Exit status:
