@@ -76,6 +76,18 @@ pub enum Command {
          layerprint find --json images/ | jq -r '[.source, .verdict, .base.names[0]] | @tsv'\n\n{STATUS}"
     ))]
     Find(Find),
+    /// Show how it works, on images made from files of this machine
+    ///
+    /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
+    /// of them, changes the applications as people do (squashed, exported, rebuilt), ingests the bases and finds them
+    /// again. Takes some 300 MB in the folder for temporary files (TMPDIR) and removes them at the end. Uses a store
+    /// of its own, whatever --store says.
+    #[command(after_long_help = "\
+Exit status:
+  0  every answer is right
+  1  an answer is wrong
+  2  something failed")]
+    Demo(Demo),
     /// Show what is known of a stored image or layer
     Show(Show),
     /// List stored images
@@ -127,6 +139,13 @@ pub struct Find {
     /// Also add the images to the store
     #[arg(long)]
     pub save: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Demo {
+    /// Keep the images and the store in this folder, which must be new or empty
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,7 +14,7 @@ use crate::output::plain;
 pub enum Status {
     /// Done, or found.
     Done,
-    /// Nothing found.
+    /// Nothing found, or not what was expected.
     Nothing,
     /// Something failed.
     Failed,
@@ -35,11 +35,20 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return Status::Done.into();
     }
-    eprintln!("error: {}", plain(&format!("{error:#}")));
+    eprintln!("error: {}", plain(&message(error)));
     if let Some(hint) = hint(error) {
         eprintln!("hint: {hint}");
     }
     Status::Failed.into()
+}
+
+/// Joins an error with its causes. Most of ours name their cause themselves; it is not said twice.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
+        "" => cause,
+        told if told.ends_with(&cause) => message,
+        told => format!("{told}: {cause}"),
+    })
 }
 
 /// Whoever reads our output has seen enough: no error.
@@ -63,7 +72,8 @@ pub fn hint_of(error: &IngestError) -> Option<String> {
         IngestError::Store(error) => store_hint(error),
         IngestError::Io { path, source } if source.kind() == ErrorKind::NotFound => {
             let name = path.display().to_string();
-            let is_name = !name.contains('/') && !name.contains(".tar");
+            let is_name =
+                !name.starts_with(['/', '.', '~']) && !name.ends_with('/') && !name.contains(".tar");
             is_name.then(|| {
                 format!(
                     "no file of that name, nor a stored image; try: docker save {name} | layerprint find -"
@@ -88,4 +98,20 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = io::Error::other("disk on fire");
+        let told: anyhow::Error = IngestError::Io { path: "store".into(), source: cause }.into();
+        assert_eq!(message(&told), "store: disk on fire");
+        let untold: anyhow::Result<()> = Err(io::Error::other("disk on fire")).context("store");
+        assert_eq!(message(&untold.unwrap_err()), "store: disk on fire");
+    }
 }

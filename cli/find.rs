@@ -15,6 +15,15 @@ use crate::output::{bytes, count, names, percent, plain, print_json, short};
 use crate::progress::Bars;
 
 pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
+    answer(global, command, &mut |finding| print(global, finding))
+}
+
+/// Hands on what is found of each image, in order.
+pub fn answer(
+    global: &Global,
+    command: &Find,
+    on_finding: &mut dyn FnMut(&Finding) -> anyhow::Result<()>,
+) -> anyhow::Result<Status> {
     let sources = sources(&command.sources)?;
     let path = store_path(global)?;
     let store = if command.save { Store::create_or_open(&path)? } else { Store::open(&path)? };
@@ -23,7 +32,7 @@ pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
         let (subjects, failed) = subjects(global, command, &store, source)?;
         for (origin, subject) in &subjects {
             let finding = layerprint_query::find(&store, subject, origin)?;
-            print(global, &finding)?;
+            on_finding(&finding)?;
             if finding.verdict == Verdict::None && status == Status::Done {
                 status = Status::Nothing;
             }
@@ -95,7 +104,8 @@ fn save(
     Ok((subjects, !summary.failed.is_empty()))
 }
 
-fn print(global: &Global, finding: &Finding) -> anyhow::Result<()> {
+/// Prints a finding in the form asked for.
+pub fn print(global: &Global, finding: &Finding) -> anyhow::Result<()> {
     match global.json {
         true => print_json(finding),
         false => Ok(print_text(&mut anstream::stdout().lock(), finding)?),
@@ -121,10 +131,11 @@ fn print_text(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         out,
         "image",
         &format!(
-            "{}  {}, {} layers, {} files, {}",
+            "{}  {}, {} {}, {} files, {}",
             short(image.id),
             plain(&image.platform),
             image.layers,
+            if image.layers == 1 { "layer" } else { "layers" },
             count(image.files),
             bytes(image.content_bytes)
         ),

@@ -1,6 +1,7 @@
 //! The `layerprint` command.
 
 mod args;
+mod demo;
 mod error;
 mod find;
 mod forget;
@@ -30,6 +31,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
     match &args.command {
         Command::Ingest(command) => ingest::run(&args.global, command),
         Command::Find(command) => find::run(&args.global, command),
+        Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),
         Command::Stats => stats::run(&args.global),

@@ -14,7 +14,7 @@ pub fn run(global: &Global) -> anyhow::Result<Status> {
         print_json(&stats)?;
         return Ok(Status::Done);
     }
-    let mut rows = table(&["", ""]);
+    let mut rows = table(&["WHAT", "HOW MUCH"]);
     for (name, value) in [
         ("images", count(stats.images)),
         ("names", count(stats.names)),

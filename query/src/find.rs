@@ -11,6 +11,7 @@ use crate::lineage::{self, by_chain, tie, tie_names};
 use crate::rank::{self, Ranked, Ranking};
 use crate::scan::{Overlap, scan};
 use crate::subject::{Layers, Subject, contents_of};
+use crate::upper::{self, Absent};
 
 /// Containment below which no base is claimed: half of it is gone, and the rest may be what relatives share.
 const BASE_CONTAINMENT_MIN: f64 = 0.5;
@@ -87,7 +88,8 @@ impl Answer<'_> {
         let layers = Layers::stored(self.store, &record.layers)?;
         let view = layers.view();
         let files = compare::compare(&view, self.view);
-        let (verdict, reason) = judge(&choice, &files, self.ranking);
+        let absent = upper::absent(&layers, &view, &compare::held(self.view));
+        let (verdict, reason) = judge(&choice, &files, absent.as_ref(), self.ranking);
         if verdict == Verdict::None {
             return nothing(self.store, self.subject, self.view, self.source, reason);
         }
@@ -154,10 +156,20 @@ impl Answer<'_> {
     }
 }
 
-fn judge(choice: &Choice, files: &Comparison, ranking: &Ranking) -> (Verdict, String) {
+fn judge(
+    choice: &Choice,
+    files: &Comparison,
+    absent: Option<&Absent>,
+    ranking: &Ranking,
+) -> (Verdict, String) {
     let containment = choice.overlap.containment();
     let agreement = rank::agreement(files.same, files.modified);
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    if let (Evidence::Content, Some(absent)) = (choice.evidence, absent)
+        && containment >= BASE_CONTAINMENT_MIN
+    {
+        return (Verdict::Family, absent.to_string());
+    }
     match choice.evidence {
         Evidence::ChainId => {
             (Verdict::Base, "its lowest layers are exactly those of the base (chain ID)".into())

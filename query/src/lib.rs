@@ -11,6 +11,7 @@ mod lineage;
 mod rank;
 mod scan;
 mod subject;
+mod upper;
 
 pub use compare::{Comparison, FileState};
 pub use find::find;

@@ -43,6 +43,11 @@ impl Layers {
         layers.iter().map(read).collect::<Result<_>>().map(Self)
     }
 
+    /// Returns the layers, lowest first.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Fingerprint> {
+        self.0.iter().map(|layer| &**layer)
+    }
+
     /// Merges them: the files as a container would see them.
     pub fn view(&self) -> MergedView<'_> {
         MergedView::of(self.0.iter().map(|layer| &**layer))
