@@ -61,7 +61,17 @@ impl<'a> Worker<'a> {
                 return Vec::new();
             }
         };
-        plans.into_iter().filter_map(|plan| self.wanted(plan)).collect()
+        let origin = found.source.to_string();
+        let mut planned = Vec::new();
+        for plan in plans {
+            match plan {
+                Ok(plan) => planned.extend(self.wanted(plan)),
+                Err(error) => {
+                    self.tell(Event::Failed(Some(number), Failure { origin: origin.clone(), error }));
+                }
+            }
+        }
+        planned
     }
 
     fn wanted(&self, mut plan: ImagePlan) -> Option<ImagePlan> {
