@@ -79,6 +79,9 @@ struct Walk<'a> {
     attestations: HashMap<String, Vec<PlannedDocument>>,
 }
 
+/// A verified manifest or index, as bytes and as what they say.
+type Manifest = (Arc<[u8]>, ManifestKind);
+
 /// What a descriptor leads to.
 enum Seen {
     /// Nothing that is an image: an artifact, an attestation, something unknown, something not copied along.
@@ -164,11 +167,7 @@ impl Walk<'_> {
     /// Reads a manifest and verifies it. An index below the first may name platforms that were not copied along
     /// (`docker save` of one platform of many leaves such); those are passed over, and so is what is of an unknown
     /// media type and no manifest either, as the specification asks.
-    fn manifest(
-        &self,
-        descriptor: &Descriptor,
-        depth: usize,
-    ) -> Result<Option<(Arc<[u8]>, ManifestKind)>, IngestError> {
+    fn manifest(&self, descriptor: &Descriptor, depth: usize) -> Result<Option<Manifest>, IngestError> {
         let read = self.verified(&blob_name(&descriptor.digest), descriptor);
         let parsed = read.and_then(|bytes| {
             let kind = self.parse(&bytes, &descriptor.digest.to_string())?;
@@ -260,6 +259,11 @@ impl Walk<'_> {
             other => other?,
         };
         plan.set_config(config, self.limits)?;
+        if plan.layers.is_empty() && plan.claimed_count > 0 {
+            // Docker 25.0 saved such (moby#47065). Its manifest.json has the layers.
+            let reason = format!("lists no layers, its configuration {}", plan.claimed_count);
+            return Err(self.refuse("manifest", &reason));
+        }
         Ok(plan)
     }
 
