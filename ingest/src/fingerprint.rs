@@ -5,13 +5,15 @@
 //! moby apply a layer (`pkg/archive/diff.go`, the OCI image specification's `layer.md`); what they would refuse or
 //! ignore is recorded as an anomaly.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
+use std::ops::Bound;
 
 use layerprint_store::id::ContentId;
 use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint};
 
 use crate::error::LayerError;
+use crate::limits::Limits;
 use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
 
 const WHITEOUT_PREFIX: &[u8] = b".wh.";
@@ -32,30 +34,35 @@ const BUFFER_BYTES: usize = 128 << 10;
 pub struct Builder {
     entries: Vec<Option<Entry>>,
     /// Where the entry for a path stands. Whiteouts and opaque marks reach other layers and are not here.
-    places: HashMap<Box<[u8]>, usize>,
+    /// Sorted, so that a directory which something else replaces is emptied at the cost of what is in it.
+    places: BTreeMap<Box<[u8]>, usize>,
     /// Contents that Docker keeps only to link to, under `.wh..wh.plnk`.
     aufs_contents: HashMap<Box<[u8]>, EntryKind>,
     anomalies: Anomalies,
+    paths_bytes: u64,
+    paths_bytes_max: u64,
     buffer: Vec<u8>,
     hasher: blake3::Hasher,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
+impl Builder {
+    /// Starts a layer.
+    pub fn new(limits: &Limits) -> Self {
         Self {
             entries: Vec::new(),
-            places: HashMap::new(),
+            places: BTreeMap::new(),
             aufs_contents: HashMap::new(),
             anomalies: Anomalies::default(),
+            paths_bytes: 0,
+            paths_bytes_max: limits.paths_bytes_max,
             buffer: vec![0; BUFFER_BYTES],
             hasher: blake3::Hasher::new(),
         }
     }
-}
 
-impl Builder {
     /// Takes the entry at which the reader stands, and its body.
     pub fn add<R: ReadSkip>(&mut self, entry: TarEntry, reader: &mut TarReader<R>) -> Result<(), LayerError> {
+        self.count(&entry)?;
         let path = self.clean(&entry.path, entry.header_offset_bytes);
         if path.starts_with(AUFS_PREFIX) && path != OPAQUE {
             return self.keep_for_links(path, &entry, reader);
@@ -79,6 +86,14 @@ impl Builder {
         self.resolve_links();
         let entries = self.entries.into_iter().flatten().collect();
         (Fingerprint::from_entries(entries), self.anomalies)
+    }
+
+    fn count(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
+        self.paths_bytes += (entry.path.len() + entry.link_target.len()) as u64;
+        match self.paths_bytes > self.paths_bytes_max {
+            true => Err(LayerError::Limit { limit: "paths_bytes_max", max: self.paths_bytes_max }),
+            false => Ok(()),
+        }
     }
 
     fn clean(&mut self, path: &[u8], offset_bytes: u64) -> Vec<u8> {
@@ -188,15 +203,12 @@ impl Builder {
     }
 
     fn remove_below(&mut self, path: &[u8]) {
-        let is_below = |entry: &Entry| {
-            entry.path.len() > path.len() && entry.path.starts_with(path) && entry.path[path.len()] == b'/'
-        };
-        for slot in &mut self.entries {
-            let own = |kind: &EntryKind| !matches!(kind, EntryKind::Whiteout | EntryKind::Opaque);
-            if slot.as_ref().is_some_and(|entry| own(&entry.kind) && is_below(entry)) {
-                let gone = slot.take().expect("it was there a line above");
-                self.places.remove(&gone.path);
-            }
+        let (first, behind) = ([path, b"/"].concat(), [path, b"0"].concat());
+        let range = (Bound::Included(first.as_slice()), Bound::Excluded(behind.as_slice()));
+        let below: Vec<_> = self.places.range::<[u8], _>(range).map(|(path, _)| path.clone()).collect();
+        for path in below {
+            let place = self.places.remove(&path).expect("it was there a line above");
+            self.entries[place] = None;
         }
     }
 

@@ -75,7 +75,7 @@ pub fn read_unpacked(
 
 fn read_entries(tar: impl ReadSkip, limits: &Limits) -> Result<(Fingerprint, Anomalies), LayerError> {
     let mut reader = TarReader::new(tar, limits.tar.clone());
-    let mut builder = fingerprint::Builder::default();
+    let mut builder = fingerprint::Builder::new(limits);
     while let Some(entry) = reader.next_entry()? {
         builder.add(entry, &mut reader)?;
     }
