@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use layerprint_store::id::{DiffId, ImageId};
 
-use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
+use crate::journal::Seen;
 use crate::pipeline::Run;
 use crate::progress::{Failure, ImageRow, Progress, SkipReason, Summary};
 
@@ -38,7 +38,8 @@ pub(crate) struct Collector<'a> {
 
 /// A source whose images are not all done.
 struct SourceState {
-    found: Found,
+    /// None where nothing is stored, or nothing tells whether it changes.
+    seen: Option<Seen>,
     images: Vec<ImageId>,
     unfinished: u64,
     closed: bool,
@@ -87,9 +88,9 @@ impl<'a> Collector<'a> {
 
     fn take(&mut self, event: Event) -> Result<(), IngestError> {
         match event {
-            Event::SourceOpened(number, found) => {
+            Event::SourceOpened(number, seen) => {
                 let state =
-                    SourceState { found, images: Vec::new(), unfinished: 0, closed: false, failed: false };
+                    SourceState { seen, images: Vec::new(), unfinished: 0, closed: false, failed: false };
                 self.sources.insert(number, state);
             }
             Event::SourceClosed(number) => {
@@ -212,8 +213,8 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         let done = self.sources.remove(&number).expect("it was there a line above");
-        match self.run.journal {
-            Some(journal) if !done.failed => Ok(journal.enter(&done.found.source, &done.images)?),
+        match (self.run.journal, done.seen) {
+            (Some(journal), Some(seen)) if !done.failed => Ok(journal.enter(seen, &done.images)?),
             _ => Ok(()),
         }
     }
