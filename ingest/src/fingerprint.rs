@@ -137,11 +137,8 @@ impl Builder {
             TarKind::CharDevice => EntryKind::CharDevice { major, minor },
             TarKind::BlockDevice => EntryKind::BlockDevice { major, minor },
             TarKind::Fifo => EntryKind::Fifo,
-            TarKind::Other(flag) => {
-                let place = Some(entry.header_offset_bytes);
-                self.anomalies.add(AnomalyKind::UnknownEntryType, place, [flag]);
-                return Ok(None);
-            }
+            // The tar reader has it on record.
+            TarKind::Other(_) => return Ok(None),
         }))
     }
 
