@@ -178,35 +178,33 @@ impl Builder {
             // The root cannot be anything else; umoci once could be led out of it this way (CVE-2021-29136).
             return self.anomalies.add(AnomalyKind::EmptyPath, Some(entry.header_offset_bytes), &entry.path);
         }
-        if let Some(earlier) = self.places.get(&path).copied() {
-            self.replace(earlier, &path, entry, &kind);
+        if self.make_way(&path, &kind) {
+            self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), &path);
         }
         self.places.insert(path.clone(), self.entries.len());
         let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
         self.entries.push(Some(Entry { path, mode: entry.mode & 0o7777, uid, gid, kind }));
     }
 
-    /// Takes away what an earlier entry of this layer put at the path, and below it unless both are directories.
-    fn replace(&mut self, earlier: usize, path: &[u8], entry: &TarEntry, kind: &EntryKind) {
-        let was = self.entries[earlier].take();
-        let was_directory = was.is_some_and(|entry| entry.kind == EntryKind::Directory);
-        if was_directory && *kind == EntryKind::Directory {
-            return;
-        }
-        self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), path);
-        if was_directory {
-            self.remove_below(path);
-        }
+    /// Takes away what earlier entries of this layer put at the path, and below it unless this is a directory: unpacked,
+    /// it would be gone, also where nothing but what lies in it had made the directory. Returns true if something was.
+    fn make_way(&mut self, path: &[u8], kind: &EntryKind) -> bool {
+        let is_directory = *kind == EntryKind::Directory;
+        let earlier = self.places.get(path).and_then(|place| self.entries[*place].take());
+        let replaced = earlier.is_some_and(|was| !is_directory || was.kind != EntryKind::Directory);
+        let emptied = !is_directory && self.remove_below(path);
+        replaced || emptied
     }
 
-    fn remove_below(&mut self, path: &[u8]) {
+    fn remove_below(&mut self, path: &[u8]) -> bool {
         let (first, behind) = ([path, b"/"].concat(), [path, b"0"].concat());
         let range = (Bound::Included(first.as_slice()), Bound::Excluded(behind.as_slice()));
         let below: Vec<_> = self.places.range::<[u8], _>(range).map(|(path, _)| path.clone()).collect();
-        for path in below {
-            let place = self.places.remove(&path).expect("it was there a line above");
+        for path in &below {
+            let place = self.places.remove(path).expect("it was there a line above");
             self.entries[place] = None;
         }
+        !below.is_empty()
     }
 
     fn keep_for_links<R: ReadSkip>(
