@@ -96,6 +96,7 @@ impl ImagePlan {
         }
         for (own, described) in self.layers.iter_mut().zip(&other.layers) {
             own.promise = described.promise.clone();
+            own.name.clone_from(&described.name);
         }
     }
 

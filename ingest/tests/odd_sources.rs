@@ -166,9 +166,9 @@ fn a_false_diff_id_is_recorded_and_gives_no_claim_to_the_identity() {
     let trusted: DiffId = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
     let liar = bad(Layer::new().file("x", "X").declared_diff_id(trusted));
     let docker = folder.path().join("docker.tar");
-    docker_archive(&[liar.clone()], &docker, DockerSave::V1_1, &Options::default()).unwrap();
+    docker_archive(std::slice::from_ref(&liar), &docker, DockerSave::V1_1, &Options::default()).unwrap();
     for written in [
-        layout(folder.path(), &[liar.clone()]),
+        layout(folder.path(), std::slice::from_ref(&liar)),
         docker_archive(&[liar], &docker, DockerSave::V1_1, &Options::default()).unwrap(),
     ] {
         let image = read_path(&written.path).image();
@@ -241,7 +241,7 @@ fn attestations_are_kept_with_their_image_and_are_none() {
     for index_depth in [0, 1] {
         let options = Options { index_depth, ..Options::default() };
         let path = folder.path().join(index_depth.to_string());
-        oci_layout(&[image.clone()], &path, &options).unwrap();
+        oci_layout(std::slice::from_ref(&image), &path, &options).unwrap();
         let read = read_path(&path).image();
         let kinds: Vec<_> =
             read.record.documents.iter().map(|document| document.media_type.as_str()).collect();
@@ -353,7 +353,8 @@ fn a_layer_may_start_like_json_in_every_way_of_reading() {
         (Compression::Gzip, DockerSave::V1_0),
     ] {
         let path = folder.path().join("odd.tar");
-        docker_archive(&[odd.clone()], &path, save, &Options { outer, ..Options::default() }).unwrap();
+        docker_archive(std::slice::from_ref(&odd), &path, save, &Options { outer, ..Options::default() })
+            .unwrap();
         assert_eq!(merged(&read_path(&path).image()), [file("[", "list"), file("{", "object")], "{save:?}");
     }
 }

@@ -48,6 +48,12 @@ impl Step {
             }
         }
     }
+
+    /// Returns true if the other puts something that is no directory above this.
+    fn is_under(&self, other: &Self) -> bool {
+        let passable = matches!(other, Self::Dir(_) | Self::Opaque(_) | Self::Whiteout(_));
+        !passable && self.path().0.starts_with(&format!("{}/", other.path().0))
+    }
 }
 
 /// Few names, so that layers meet: files in folders that may also be files.
@@ -90,18 +96,22 @@ fn without_duplicates(steps: Vec<Step>) -> Vec<Step> {
     kept
 }
 
+/// Keeps what is below no file of the same layer: there it matters which of the two comes last.
+fn without_conflicts(steps: Vec<Step>) -> Vec<Step> {
+    let is_clear = |step: &&Step| !steps.iter().any(|other| step.is_under(other));
+    steps.iter().filter(is_clear).cloned().collect()
+}
+
 /// Keeps what a container could unpack: nothing below what is no directory, links only to files that are there.
 fn unpackable(steps: Vec<Step>) -> Vec<Step> {
     let mut kept: Vec<Step> = Vec::new();
     for step in without_duplicates(steps) {
-        let under = |other: &Step| {
-            let marks = matches!(other, Step::Dir(_) | Step::Opaque(_) | Step::Whiteout(_));
-            !marks && step.path().0.starts_with(&format!("{}/", other.path().0))
-        };
         let is_file =
             |target: &str| kept.iter().any(|step| matches!(step, Step::File(path, _) if path == target));
-        let dangles = matches!(&step, Step::HardLink(_, target) if !is_file(target));
-        if !dangles && !kept.iter().any(under) {
+        // A link takes the place of what is at its path, and with it of what it was to lead to.
+        let dangles = matches!(&step, Step::HardLink(path, target)
+            if !is_file(target) || target.starts_with(&format!("{path}/")));
+        if !dangles && !kept.iter().any(|other| step.is_under(other)) {
             kept.push(step);
         }
     }
@@ -128,17 +138,9 @@ proptest! {
 
     #[test]
     fn the_order_of_entries_makes_no_difference(
-        (steps, shuffled) in vec(step(), 0..12).prop_map(without_duplicates)
+        (steps, shuffled) in vec(step(), 0..12).prop_map(without_duplicates).prop_map(without_conflicts)
             .prop_flat_map(|steps| (Just(steps.clone()), Just(steps).prop_shuffle())),
     ) {
-        // A directory and a file below it that is a file itself: then the last one must win.
-        let under_file = |steps: &[Step]| steps.iter().any(|one| {
-            let below = format!("{}/", one.path().0);
-            !matches!(one, Step::Dir(_) | Step::Opaque(_) | Step::Whiteout(_))
-                && steps.iter().any(|other| other.path().0.starts_with(&below))
-        });
-        prop_assume!(!under_file(&steps));
-        // What links lead to is settled in the end, except that a link to a directory or to nothing stays one.
         let sorted = layer(tar_of(&steps).to_tar().unwrap()).unwrap();
         let other = layer(tar_of(&shuffled).to_tar().unwrap()).unwrap();
         prop_assert_eq!(rows(&sorted.fingerprint), rows(&other.fingerprint));
@@ -149,7 +151,7 @@ proptest! {
         let image = layers.iter().fold(Image::new("app:1"), |image, steps| image.layer(tar_of(steps)));
         let folder = tempfile::tempdir().unwrap();
         let (whole, squashed) = (folder.path().join("whole"), folder.path().join("squashed"));
-        oci_layout(&[image.clone()], &whole, &Options::default()).unwrap();
+        oci_layout(std::slice::from_ref(&image), &whole, &Options::default()).unwrap();
         oci_layout(&[image.squashed().unwrap()], &squashed, &Options::default()).unwrap();
         let whole = read(whole.to_str().unwrap()).image();
         let squashed = read(squashed.to_str().unwrap()).image();
