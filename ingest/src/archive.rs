@@ -97,24 +97,31 @@ pub fn read(
 const HEAD_BYTES: u64 = 64 << 10;
 
 /// Judges by the first entry that is not the root itself: archives of images hold documents, folders named by a
-/// digest and layers; a root file system holds `bin/` or `.dockerenv`.
+/// digest and layers; a root file system holds `bin/` or `.dockerenv`. `docker load` takes an archive with any file
+/// in front, so that the names which make it one decide wherever they stand.
 fn starts_like_images(head: &[u8], limits: &Limits) -> bool {
+    const DECISIVE: [&[u8]; 4] = [b"manifest.json", b"index.json", b"oci-layout", b"repositories"];
     let mut reader = TarReader::new(head, limits.tar.clone());
+    let mut is_first = true;
     while let Ok(Some(entry)) = reader.next_entry() {
         let (path, _) = clean_path(&entry.path);
-        if let Some(first) = path.split(|byte| *byte == b'/').next().filter(|first| !first.is_empty()) {
-            return is_image_member(first);
+        let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+        if DECISIVE.contains(&path.as_slice()) || is_digest(first) || (is_first && is_image_member(first)) {
+            return true;
         }
+        is_first &= first.is_empty();
     }
     false
 }
 
 fn is_image_member(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 3] = [b"blobs", b"oci-layout", b"repositories"];
-    let hex = name.strip_prefix(b"sha256:").unwrap_or(name);
-    let digest = hex.len() >= 64 && hex[..64].iter().all(u8::is_ascii_hexdigit);
     let contains = |part: &[u8]| name.windows(part.len()).any(|window| window == part);
-    NAMES.contains(&name) || digest || name.ends_with(b".json") || contains(b".tar")
+    name == b"blobs" || name.ends_with(b".json") || contains(b".tar")
+}
+
+fn is_digest(name: &[u8]) -> bool {
+    let hex = name.strip_prefix(b"sha256:").unwrap_or(name);
+    hex.len() >= 64 && hex[..64].iter().all(u8::is_ascii_hexdigit)
 }
 
 /// The name of a blob in a layout is its digest: `blobs/sha256/<hex>`.
@@ -161,7 +168,8 @@ impl Collected<'_> {
         let mut body = BufReader::new(reader);
         let first = body.fill_buf().map_err(|error| archive(LayerError::of_stream(error)))?;
         let small = entry.size_bytes <= self.limits.document_bytes_max;
-        if small && matches!(first.first(), Some(b'{' | b'[') | None) {
+        let json = matches!(first.trim_ascii_start().first(), Some(b'{' | b'[') | None);
+        if small && (json || entry.path.ends_with(b".json")) {
             return self.keep_document(body, entry.size_bytes).map_err(archive);
         }
         let promise = Promise { digest: digest_in(&entry.path), ..Promise::default() };

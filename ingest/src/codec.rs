@@ -120,7 +120,7 @@ impl<R: BufRead> Decoder<R> {
     pub fn get_ref(&self) -> &R {
         match self {
             Self::Plain(inner) => inner,
-            Self::Gzip(members) => members.member.as_ref().expect(BETWEEN_MEMBERS).get_ref(),
+            Self::Gzip(members) => members.get_ref(),
             Self::Zstd(decoder) => decoder.get_ref(),
             Self::Xz(decoder) => decoder.get_ref(),
             Self::Bzip2(decoder) => decoder.get_ref(),
@@ -153,38 +153,58 @@ impl<R: BufRead> Read for Decoder<R> {
 
 /// Gzip members, one after the other, as `gzip -d` reads them: what follows the last one and does not look like
 /// another is left in the stream. (`MultiGzDecoder` gives an error there, which would hide a layer that runs.)
-pub struct GzipMembers<R: BufRead> {
-    /// None only while one member is exchanged for the next.
-    member: Option<flate2::bufread::GzDecoder<R>>,
-    ended: bool,
+#[expect(clippy::large_enum_variant, reason = "there is one for each stream, in a box of its own")]
+pub enum GzipMembers<R: BufRead> {
+    /// In a member.
+    Member(flate2::bufread::GzDecoder<R>),
+    /// Behind the last one.
+    Ended(R),
+    /// Only while one member is exchanged for the next.
+    Between,
 }
 
 const BETWEEN_MEMBERS: &str = "a member is put back before the exchange returns";
 
 impl<R: BufRead> GzipMembers<R> {
     fn new(inner: R) -> Self {
-        Self { member: Some(flate2::bufread::GzDecoder::new(inner)), ended: false }
+        Self::Member(flate2::bufread::GzDecoder::new(inner))
+    }
+
+    fn get_ref(&self) -> &R {
+        match self {
+            Self::Member(member) => member.get_ref(),
+            Self::Ended(inner) => inner,
+            Self::Between => unreachable!("{BETWEEN_MEMBERS}"),
+        }
     }
 
     fn into_inner(self) -> R {
-        self.member.expect(BETWEEN_MEMBERS).into_inner()
+        match self {
+            Self::Member(member) => member.into_inner(),
+            Self::Ended(inner) => inner,
+            Self::Between => unreachable!("{BETWEEN_MEMBERS}"),
+        }
     }
 
     /// Starts the next member if there is one. One byte decides: nothing else that starts with 1f is expected
-    /// here, and a header that then fails to parse is an error with a name.
-    fn next_member(&mut self) -> io::Result<bool> {
-        let mut inner = self.member.take().expect(BETWEEN_MEMBERS).into_inner();
+    /// here, and a header that then fails to parse is an error with a name. A decoder is made only where there is
+    /// something to decode, for it reads a header at once.
+    fn next_member(&mut self) -> io::Result<()> {
+        let mut inner = std::mem::replace(self, Self::Between).into_inner();
         let another = inner.fill_buf().map(|next| next.first() == Some(&0x1f));
-        self.member = Some(flate2::bufread::GzDecoder::new(inner));
-        another
+        *self = match another {
+            Ok(true) => Self::new(inner),
+            _ => Self::Ended(inner),
+        };
+        another.map(|_| ())
     }
 }
 
 impl<R: BufRead> Read for GzipMembers<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while !self.ended {
-            match self.member.as_mut().expect(BETWEEN_MEMBERS).read(buffer)? {
-                0 if !buffer.is_empty() => self.ended = !self.next_member()?,
+        while let Self::Member(member) = self {
+            match member.read(buffer)? {
+                0 if !buffer.is_empty() => self.next_member()?,
                 count => return Ok(count),
             }
         }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use layerprint_store::id::{DiffId, ImageId};
 
-use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
+use crate::journal::Seen;
 use crate::pipeline::Run;
 use crate::progress::{Failure, ImageRow, Progress, SkipReason, Summary};
 
@@ -38,7 +38,8 @@ pub(crate) struct Collector<'a> {
 
 /// A source whose images are not all done.
 struct SourceState {
-    found: Found,
+    /// None where nothing is stored, or nothing tells whether it changes.
+    seen: Option<Seen>,
     images: Vec<ImageId>,
     unfinished: u64,
     closed: bool,
@@ -87,9 +88,9 @@ impl<'a> Collector<'a> {
 
     fn take(&mut self, event: Event) -> Result<(), IngestError> {
         match event {
-            Event::SourceOpened(number, found) => {
+            Event::SourceOpened(number, seen) => {
                 let state =
-                    SourceState { found, images: Vec::new(), unfinished: 0, closed: false, failed: false };
+                    SourceState { seen, images: Vec::new(), unfinished: 0, closed: false, failed: false };
                 self.sources.insert(number, state);
             }
             Event::SourceClosed(number) => {
@@ -110,8 +111,8 @@ impl<'a> Collector<'a> {
                 self.source(number, |state| state.images.push(row.id));
                 self.group.push(row);
             }
-            Event::Image(planned) => self.take_image(*planned),
-            Event::Layer(key, result) => self.take_layer(&key, &result),
+            Event::Image(planned) => self.take_image(*planned)?,
+            Event::Layer(key, result) => self.take_layer(&key, &result)?,
             Event::Finished(number, row) => {
                 self.finishing -= 1;
                 self.source(number, |state| state.images.push(row.id));
@@ -130,7 +131,7 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    fn take_image(&mut self, planned: PlannedImage) {
+    fn take_image(&mut self, planned: PlannedImage) -> Result<(), IngestError> {
         let number = self.images_seen;
         self.images_seen += 1;
         self.source(planned.source, |state| state.unfinished += 1);
@@ -143,48 +144,58 @@ impl<'a> Collector<'a> {
             }
         }
         self.images.insert(number, planned);
-        self.finish_if_ready(number);
+        self.finish_if_ready(number)
     }
 
-    fn take_layer(&mut self, key: &LayerKey, result: &Result<DiffId, Arc<LayerError>>) {
+    fn take_layer(
+        &mut self,
+        key: &LayerKey,
+        result: &Result<DiffId, Arc<LayerError>>,
+    ) -> Result<(), IngestError> {
         self.layers.insert(key.clone(), result.clone());
         for number in self.waiting.remove(key).unwrap_or_default() {
-            self.finish_if_ready(number);
+            self.finish_if_ready(number)?;
         }
+        Ok(())
     }
 
     /// Sends an image on once nothing is pending for it. An image may wait twice for one layer, or be gone already.
-    fn finish_if_ready(&mut self, number: u64) {
-        let Some(planned) = self.images.get(&number) else { return };
+    fn finish_if_ready(&mut self, number: u64) -> Result<(), IngestError> {
+        let Some(planned) = self.images.get(&number) else { return Ok(()) };
         let known = |layer: &LayerState| match layer {
             LayerState::Known(diff_id) => Some(Ok(*diff_id)),
             LayerState::Broken(error) => Some(Err(error.clone())),
             LayerState::Pending(key) => self.layers.get(key).cloned(),
         };
-        let Some(layers) = planned.layers.iter().map(known).collect::<Option<Vec<_>>>() else { return };
+        let Some(layers) = planned.layers.iter().map(known).collect::<Option<Vec<_>>>() else {
+            return Ok(());
+        };
         let planned = self.images.remove(&number).expect("it was there a line above");
         if planned.permitted {
             // Held since the image was planned, so one is there.
             let _ = self.permits.try_recv();
         }
-        self.send_on(planned, layers);
+        self.send_on(planned, layers)
     }
 
-    fn send_on(&mut self, planned: PlannedImage, layers: Vec<Result<DiffId, Arc<LayerError>>>) {
-        self.finishing += 1;
+    fn send_on(
+        &mut self,
+        planned: PlannedImage,
+        layers: Vec<Result<DiffId, Arc<LayerError>>>,
+    ) -> Result<(), IngestError> {
         let PlannedImage { source, plan, .. } = planned;
         let broken =
             layers.iter().enumerate().find_map(|(index, layer)| Some((index, layer.as_ref().err()?.clone())));
         let Some((index, error)) = broken else {
             let layers = layers.into_iter().map(|layer| layer.expect("none is broken")).collect();
             let ready = ReadyImage { source, plan, layers };
+            self.finishing += 1;
             self.jobs.send(Job::Finish(Box::new(ready))).expect("workers live as long as there are jobs");
-            return;
+            return Ok(());
         };
         let error = IngestError::Layer { index, layer: plan.layers[index].name.clone(), source: error };
-        self.finishing -= 1;
         self.fail(Some(source), Failure { origin: plan.origin, error });
-        self.source(source, |state| state.unfinished -= 1);
+        self.finish_one(source)
     }
 
     fn fail(&mut self, number: Option<usize>, failure: Failure) {
@@ -206,8 +217,8 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         let done = self.sources.remove(&number).expect("it was there a line above");
-        match self.run.journal {
-            Some(journal) if !done.failed => Ok(journal.enter(&done.found.source, &done.images)?),
+        match (self.run.journal, done.seen) {
+            (Some(journal), Some(seen)) if !done.failed => Ok(journal.enter(seen, &done.images)?),
             _ => Ok(()),
         }
     }

@@ -69,6 +69,6 @@ fn is_archive(entry: &DirEntry) -> bool {
     }
     let mut head = Vec::new();
     let read = File::open(entry.path()).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    let compressed = !matches!(Codec::sniff(&head), Ok(Codec::Plain));
+    let compressed = Codec::sniff(&head).is_ok_and(|codec| codec != Codec::Plain);
     read.is_ok() && (compressed || head.get(257..262) == Some(b"ustar"))
 }

@@ -18,14 +18,14 @@ use crate::document::{DockerImage, LegacyLayer};
 use crate::error::IngestError;
 use crate::layer::Promise;
 use crate::limits::Limits;
-use crate::plan::{ImagePlan, LayerPlan, familiar};
+use crate::plan::{ImagePlan, LayerPlan, Plans, familiar};
 use crate::rootfs;
 use crate::tree::Tree;
 
 /// Finds the images of an archive with a `manifest.json`.
 ///
 /// `wanted` is one of the names, or `@N` for the Nth image, as skopeo writes it.
-pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Vec<ImagePlan>, IngestError> {
+pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plans, IngestError> {
     let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
     let parsed: Result<Option<Vec<DockerImage>>, _> = serde_json::from_slice(&bytes);
     let found =
@@ -40,7 +40,7 @@ pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Vec<
         let known = found.iter().flat_map(|image| image.repo_tags.iter().cloned()).collect();
         return Err(IngestError::UnknownReference { origin: tree.origin(), wanted: wanted.into(), known });
     }
-    chosen.into_iter().map(|(index, image)| plan(tree, index, image, limits)).collect()
+    Ok(chosen.into_iter().map(|(index, image)| plan(tree, index, image, limits)).collect())
 }
 
 fn plan(tree: &Tree, index: usize, image: &DockerImage, limits: &Limits) -> Result<ImagePlan, IngestError> {
@@ -70,11 +70,7 @@ fn empty_plan(tree: &Tree, names: Vec<String>, index: usize) -> ImagePlan {
 }
 
 /// Finds the images of an archive of version 1.0, by the names in `repositories`.
-pub fn legacy_images(
-    tree: &Tree,
-    wanted: Option<&str>,
-    limits: &Limits,
-) -> Result<Vec<ImagePlan>, IngestError> {
+pub fn legacy_images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plans, IngestError> {
     let bytes = tree.document("repositories", limits.document_bytes_max)?;
     let parsed: Result<BTreeMap<String, BTreeMap<String, String>>, _> = serde_json::from_slice(&bytes);
     let repositories = parsed.map_err(|error| refuse(tree, "repositories", &error.to_string()))?;
@@ -95,10 +91,8 @@ pub fn legacy_images(
             });
         }
     }
-    tops.into_iter()
-        .enumerate()
-        .map(|(index, (top, names))| legacy_plan(tree, index, &top, names, limits))
-        .collect()
+    let tops = tops.into_iter().enumerate();
+    Ok(tops.map(|(index, (top, names))| legacy_plan(tree, index, &top, names, limits)).collect())
 }
 
 fn legacy_plan(

@@ -148,6 +148,9 @@ pub enum LayerError {
         /// Its name or digest.
         what: String,
     },
+    /// The store cannot hold it. Boxed, for its size.
+    #[error(transparent)]
+    Store(Box<StoreError>),
     /// A mistake of ours; please report it.
     #[error("internal error: {what}")]
     Internal {

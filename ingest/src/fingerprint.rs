@@ -5,13 +5,15 @@
 //! moby apply a layer (`pkg/archive/diff.go`, the OCI image specification's `layer.md`); what they would refuse or
 //! ignore is recorded as an anomaly.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
+use std::ops::Bound;
 
 use layerprint_store::id::ContentId;
 use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint};
 
 use crate::error::LayerError;
+use crate::limits::Limits;
 use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
 
 const WHITEOUT_PREFIX: &[u8] = b".wh.";
@@ -32,30 +34,35 @@ const BUFFER_BYTES: usize = 128 << 10;
 pub struct Builder {
     entries: Vec<Option<Entry>>,
     /// Where the entry for a path stands. Whiteouts and opaque marks reach other layers and are not here.
-    places: HashMap<Box<[u8]>, usize>,
+    /// Sorted, so that a directory which something else replaces is emptied at the cost of what is in it.
+    places: BTreeMap<Box<[u8]>, usize>,
     /// Contents that Docker keeps only to link to, under `.wh..wh.plnk`.
     aufs_contents: HashMap<Box<[u8]>, EntryKind>,
     anomalies: Anomalies,
+    paths_bytes: u64,
+    paths_bytes_max: u64,
     buffer: Vec<u8>,
     hasher: blake3::Hasher,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
+impl Builder {
+    /// Starts a layer.
+    pub fn new(limits: &Limits) -> Self {
         Self {
             entries: Vec::new(),
-            places: HashMap::new(),
+            places: BTreeMap::new(),
             aufs_contents: HashMap::new(),
             anomalies: Anomalies::default(),
+            paths_bytes: 0,
+            paths_bytes_max: limits.paths_bytes_max,
             buffer: vec![0; BUFFER_BYTES],
             hasher: blake3::Hasher::new(),
         }
     }
-}
 
-impl Builder {
     /// Takes the entry at which the reader stands, and its body.
     pub fn add<R: ReadSkip>(&mut self, entry: TarEntry, reader: &mut TarReader<R>) -> Result<(), LayerError> {
+        self.count(&entry)?;
         let path = self.clean(&entry.path, entry.header_offset_bytes);
         if path.starts_with(AUFS_PREFIX) && path != OPAQUE {
             return self.keep_for_links(path, &entry, reader);
@@ -83,6 +90,14 @@ impl Builder {
         self.resolve_links();
         let entries = self.entries.into_iter().flatten().collect();
         (Fingerprint::from_entries(entries), self.anomalies)
+    }
+
+    fn count(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
+        self.paths_bytes += (entry.path.len() + entry.link_target.len()) as u64;
+        match self.paths_bytes > self.paths_bytes_max {
+            true => Err(LayerError::Limit { limit: "paths_bytes_max", max: self.paths_bytes_max }),
+            false => Ok(()),
+        }
     }
 
     fn clean(&mut self, path: &[u8], offset_bytes: u64) -> Vec<u8> {
@@ -127,11 +142,8 @@ impl Builder {
             TarKind::BlockDevice => EntryKind::BlockDevice { major, minor },
             TarKind::Fifo => EntryKind::Fifo,
             TarKind::GlobalHeader => return Ok(None),
-            TarKind::Other(flag) => {
-                let place = Some(entry.header_offset_bytes);
-                self.anomalies.add(AnomalyKind::UnknownEntryType, place, [flag]);
-                return Ok(None);
-            }
+            // The tar reader has it on record.
+            TarKind::Other(_) => return Ok(None),
         }))
     }
 
@@ -171,25 +183,22 @@ impl Builder {
             // The root cannot be anything else; umoci once could be led out of it this way (CVE-2021-29136).
             return self.anomalies.add(AnomalyKind::EmptyPath, Some(entry.header_offset_bytes), &entry.path);
         }
-        if let Some(earlier) = self.places.get(&path).copied() {
-            self.replace(earlier, &path, entry, &kind);
+        if self.make_way(&path, &kind) {
+            self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), &path);
         }
         self.places.insert(path.clone(), self.entries.len());
         let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
         self.entries.push(Some(Entry { path, mode: entry.mode & 0o7777, uid, gid, kind }));
     }
 
-    /// Takes away what an earlier entry of this layer put at the path, and below it unless both are directories.
-    fn replace(&mut self, earlier: usize, path: &[u8], entry: &TarEntry, kind: &EntryKind) {
-        let was = self.entries[earlier].take();
-        let was_directory = was.is_some_and(|entry| entry.kind == EntryKind::Directory);
-        if was_directory && *kind == EntryKind::Directory {
-            return;
-        }
-        self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), path);
-        if was_directory {
-            self.remove_below(path);
-        }
+    /// Takes away what earlier entries of this layer put at the path, and below it unless this is a directory: unpacked,
+    /// it would be gone, also where nothing but what lies in it had made the directory. Returns true if something was.
+    fn make_way(&mut self, path: &[u8], kind: &EntryKind) -> bool {
+        let is_directory = *kind == EntryKind::Directory;
+        let earlier = self.places.get(path).and_then(|place| self.entries[*place].take());
+        let replaced = earlier.is_some_and(|was| !is_directory || was.kind != EntryKind::Directory);
+        let emptied = !is_directory && self.remove_below(path);
+        replaced || emptied
     }
 
     /// Does what containerd does before it finds that a global header is nothing to unpack: the path goes, with all
@@ -206,17 +215,15 @@ impl Builder {
         self.entries.push(Some(whiteout));
     }
 
-    fn remove_below(&mut self, path: &[u8]) {
-        let is_below = |entry: &Entry| {
-            entry.path.len() > path.len() && entry.path.starts_with(path) && entry.path[path.len()] == b'/'
-        };
-        for slot in &mut self.entries {
-            let own = |kind: &EntryKind| !matches!(kind, EntryKind::Whiteout | EntryKind::Opaque);
-            if slot.as_ref().is_some_and(|entry| own(&entry.kind) && is_below(entry)) {
-                let gone = slot.take().expect("it was there a line above");
-                self.places.remove(&gone.path);
-            }
+    fn remove_below(&mut self, path: &[u8]) -> bool {
+        let (first, behind) = ([path, b"/"].concat(), [path, b"0"].concat());
+        let range = (Bound::Included(first.as_slice()), Bound::Excluded(behind.as_slice()));
+        let below: Vec<_> = self.places.range::<[u8], _>(range).map(|(path, _)| path.clone()).collect();
+        for path in &below {
+            let place = self.places.remove(path).expect("it was there a line above");
+            self.entries[place] = None;
         }
+        !below.is_empty()
     }
 
     fn keep_for_links<R: ReadSkip>(

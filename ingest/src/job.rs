@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use layerprint_store::id::DiffId;
+use layerprint_store::id::{BlobDigest, DiffId};
 
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
+use crate::journal::Seen;
 use crate::layer::Promise;
 use crate::plan::ImagePlan;
 use crate::progress::{Failure, ImageRow, Skipped};
 use crate::tree::FileRange;
 
-/// Tells one run of bytes from all others: the file and the offset in it.
-pub(crate) type LayerKey = (Arc<Path>, u64);
+/// Tells one reading of bytes from all others: the file, the offset in it, and what is promised of them. One image's
+/// false promise about a layer must not become the failure of another that tells the truth.
+pub(crate) type LayerKey = (Arc<Path>, u64, Option<BlobDigest>, Option<u64>);
 
 /// Something for a worker to do.
 pub(crate) enum Job {
@@ -28,7 +30,7 @@ pub(crate) enum Job {
 /// Something for the collector to know. Sources go by their number in the run.
 pub(crate) enum Event {
     /// A source is about to be opened.
-    SourceOpened(usize, Found),
+    SourceOpened(usize, Option<Seen>),
     /// All images of a source have been told of.
     SourceClosed(usize),
     /// A source was passed over; so many of its images are known.

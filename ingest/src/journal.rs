@@ -11,6 +11,12 @@ use layerprint_store::{SourceRecord, Store, StoreError};
 use crate::pipeline::Options;
 use crate::source::Source;
 
+/// A file at the moment when it was looked at.
+pub(crate) struct Seen {
+    key: Vec<u8>,
+    now: SourceRecord,
+}
+
 /// Remembers sources in the store.
 pub(crate) struct Journal<'a> {
     store: &'a Store,
@@ -23,10 +29,13 @@ impl<'a> Journal<'a> {
     }
 
     /// Returns the number of images in a source if it was read before, has not changed, and the store has them all.
-    pub(crate) fn unchanged(&self, source: &Source) -> Result<Option<u64>, StoreError> {
-        let Some((key, now)) = self.look(source).filter(|_| !self.options.rescan) else { return Ok(None) };
-        let Some(then) = self.store.source(&key)? else { return Ok(None) };
-        if (then.size_bytes, then.mtime_ns) != (now.size_bytes, now.mtime_ns) {
+    ///
+    /// A source without images is passed over only in a folder: who names it is to be told that it has none.
+    pub(crate) fn unchanged(&self, seen: &Seen, named: bool) -> Result<Option<u64>, StoreError> {
+        let Seen { key, now } = seen;
+        let Some(then) = self.store.source(key)?.filter(|_| !self.options.rescan) else { return Ok(None) };
+        let changed = (then.size_bytes, then.mtime_ns) != (now.size_bytes, now.mtime_ns);
+        if changed || (named && then.images.is_empty()) {
             return Ok(None);
         }
         for image in &then.images {
@@ -37,16 +46,14 @@ impl<'a> Journal<'a> {
         Ok(Some(then.images.len() as u64))
     }
 
-    /// Enters a source all of whose images are stored.
-    pub(crate) fn enter(&self, source: &Source, images: &[ImageId]) -> Result<(), StoreError> {
-        match self.look(source) {
-            Some((key, now)) => self.store.put_source(&key, &SourceRecord { images: images.to_vec(), ..now }),
-            None => Ok(()),
-        }
+    /// Enters a source all of whose images are stored, as it was before it was read: what is written to it meanwhile
+    /// must not pass for read.
+    pub(crate) fn enter(&self, seen: Seen, images: &[ImageId]) -> Result<(), StoreError> {
+        self.store.put_source(&seen.key, &SourceRecord { images: images.to_vec(), ..seen.now })
     }
 
     /// Returns what names the source, all options that change what is found included, and what its file is like.
-    fn look(&self, source: &Source) -> Option<(Vec<u8>, SourceRecord)> {
+    pub(crate) fn look(&self, source: &Source) -> Option<Seen> {
         let path = source.path.canonicalize().ok()?;
         let meta = fs::metadata(&path).ok().filter(|meta| meta.is_file())?;
         let modified = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
@@ -56,6 +63,7 @@ impl<'a> Journal<'a> {
         let key = format!("{whole}\0{platform}\0{name}").into_bytes();
         let mtime_ns = i64::try_from(modified.as_nanos()).ok()?;
         let read_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-        Some((key, SourceRecord { size_bytes: meta.len(), mtime_ns, images: Vec::new(), read_unix_s }))
+        let now = SourceRecord { size_bytes: meta.len(), mtime_ns, images: Vec::new(), read_unix_s };
+        Some(Seen { key, now })
     }
 }

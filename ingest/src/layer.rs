@@ -2,8 +2,8 @@
 //!
 //! Stored bytes -> blob digest -> decompression -> diff ID -> tar entries -> content ids. A caller never holds more
 //! than a few fixed buffers and the fingerprint. Both digests cover every byte, also what follows the end of the tar.
-//! The bytes are handled in [`crate::stream`], tar is read in [`crate::tar`], entries are judged in
-//! [`crate::fingerprint`].
+//! The bytes are handled in `stream`, tar is read in [`crate::tar`], entries are judged in
+//! `fingerprint`.
 
 use std::io::{Cursor, Read};
 
@@ -75,7 +75,7 @@ pub fn read_unpacked(
 
 fn read_entries(tar: impl ReadSkip, limits: &Limits) -> Result<(Fingerprint, Anomalies), LayerError> {
     let mut reader = TarReader::new(tar, limits.tar.clone());
-    let mut builder = fingerprint::Builder::default();
+    let mut builder = fingerprint::Builder::new(limits);
     while let Some(entry) = reader.next_entry()? {
         builder.add(entry, &mut reader)?;
     }

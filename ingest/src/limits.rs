@@ -29,6 +29,8 @@ pub struct Limits {
     pub gzip_ratio_max: u64,
     /// The same for zstd, xz and bzip2, which compress long runs much further.
     pub ratio_max: u64,
+    /// Sum of the paths and link targets of one layer, all of which are held in memory.
+    pub paths_bytes_max: u64,
     /// Longest time for one layer.
     pub layer_time_max: Duration,
     /// Largest window that a zstd frame may ask for, as a power of two: 128 MiB.
@@ -55,6 +57,7 @@ impl Default for Limits {
             layer_bytes_max: 64 * GIB,
             gzip_ratio_max: 2_000,
             ratio_max: 100_000,
+            paths_bytes_max: 512 * MIB,
             layer_time_max: Duration::from_secs(30 * 60),
             zstd_window_log_max: 27,
             xz_memory_bytes_max: 128 * MIB,

@@ -16,7 +16,7 @@ use crate::document::{Config, Descriptor, ManifestKind, ManifestOrIndex};
 use crate::error::IngestError;
 use crate::layer::Promise;
 use crate::limits::Limits;
-use crate::plan::{ImagePlan, LayerPlan, PlannedDocument, familiar};
+use crate::plan::{ImagePlan, LayerPlan, PlannedDocument, Plans, familiar};
 use crate::tree::Tree;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -29,12 +29,7 @@ const IN_TOTO: &str = "application/vnd.in-toto+json";
 ///
 /// `wanted` is a reference name or manifest digest; without it, all images are taken. `stem` names the layout where
 /// its images only have tags.
-pub fn images(
-    tree: &Tree,
-    wanted: Option<&str>,
-    stem: &str,
-    limits: &Limits,
-) -> Result<Vec<ImagePlan>, IngestError> {
+pub fn images(tree: &Tree, wanted: Option<&str>, stem: &str, limits: &Limits) -> Result<Plans, IngestError> {
     let index = tree.document("index.json", limits.document_bytes_max)?;
     let mut walk =
         Walk { tree, stem, limits, descriptors: 0, plans: Vec::new(), attestations: HashMap::new() };
@@ -55,18 +50,23 @@ pub fn images(
     Ok(walk.finish())
 }
 
-/// Reads the one image of a folder that `skopeo copy ... dir:PATH` wrote: blobs under their bare hex names.
-pub fn dir_image(tree: &Tree, stem: &str, limits: &Limits) -> Result<Vec<ImagePlan>, IngestError> {
+/// Reads a folder that `skopeo copy ... dir:PATH` wrote: blobs under their bare hex names. With `--all` the manifest
+/// is an index, and the manifests that it names lie beside it as `HEX.manifest.json`.
+pub fn dir_images(tree: &Tree, stem: &str, limits: &Limits) -> Result<Plans, IngestError> {
     let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
     let walk = Walk { tree, stem, limits, descriptors: 0, plans: Vec::new(), attestations: HashMap::new() };
-    match walk.parse(&bytes, "manifest.json")? {
-        ManifestKind::Index(_) => Err(walk.refuse("manifest.json", "is an index, not a manifest")),
+    Ok(match walk.parse(&bytes, "manifest.json")? {
         ManifestKind::Image { config, layers } => {
-            let names = vec![stem.to_owned()];
-            walk.plan(Some((&bytes, digest_of(&bytes, None))), &config, &layers, names, BlobDigest::to_hex)
-                .map(|plan| vec![plan])
+            vec![walk.dir_image((&bytes, digest_of(&bytes, None)), &config, &layers)]
         }
-    }
+        ManifestKind::Index(manifests) if manifests.len() > limits.descriptors_max => {
+            let max = limits.descriptors_max as u64;
+            return Err(IngestError::Limit { origin: tree.origin(), limit: "descriptors_max", max });
+        }
+        ManifestKind::Index(manifests) => {
+            manifests.iter().filter_map(|found| walk.dir_instance(found).transpose()).collect()
+        }
+    })
 }
 
 struct Walk<'a> {
@@ -74,12 +74,26 @@ struct Walk<'a> {
     stem: &'a str,
     limits: &'a Limits,
     descriptors: usize,
-    plans: Vec<ImagePlan>,
+    plans: Plans,
     /// Documents by the manifest that they speak of.
     attestations: HashMap<String, Vec<PlannedDocument>>,
 }
 
+/// A verified manifest or index, as bytes and as what they say.
+type Manifest = (Arc<[u8]>, ManifestKind);
+
+/// What a descriptor leads to.
+enum Seen {
+    /// Nothing that is an image: an artifact, an attestation, something unknown, something not copied along.
+    Nothing,
+    /// Further manifests.
+    Index(Vec<Descriptor>),
+    /// An image.
+    Image(Box<ImagePlan>),
+}
+
 impl Walk<'_> {
+    /// Follows a descriptor to its images. It fails only where there is too much to follow.
     fn descend(
         &mut self,
         descriptor: &Descriptor,
@@ -87,16 +101,43 @@ impl Walk<'_> {
         depth: usize,
     ) -> Result<(), IngestError> {
         self.count(depth)?;
-        let Some(bytes) = self.manifest_bytes(descriptor)? else { return Ok(()) };
-        if descriptor.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest") {
-            return self.keep_attestation(descriptor, &bytes);
+        match self.look(descriptor, names, depth) {
+            Ok(Seen::Nothing) => {}
+            Ok(Seen::Image(plan)) => self.plans.push(Ok(*plan)),
+            Ok(Seen::Index(manifests)) => return self.descend_all(&manifests, names, depth + 1),
+            Err(error) => self.plans.push(Err(error)),
         }
-        match self.parse(&bytes, &descriptor.digest.to_string())? {
-            ManifestKind::Index(manifests) => {
-                manifests.iter().try_for_each(|found| self.descend(found, names, depth + 1))
-            }
+        Ok(())
+    }
+
+    /// Follows an index. One whose manifests are all missing is an image that is missing.
+    fn descend_all(
+        &mut self,
+        manifests: &[Descriptor],
+        names: &[String],
+        depth: usize,
+    ) -> Result<(), IngestError> {
+        let before = self.plans.len();
+        manifests.iter().try_for_each(|found| self.descend(found, names, depth))?;
+        let missing = |found: &&Descriptor| !self.tree.has(&blob_name(&found.digest));
+        if self.plans.len() == before
+            && let Some(first) = manifests.iter().find(missing)
+        {
+            let what = format!("manifest {}", first.digest);
+            self.plans.push(Err(IngestError::Missing { origin: self.tree.origin(), what }));
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, descriptor: &Descriptor, names: &[String], depth: usize) -> Result<Seen, IngestError> {
+        let Some((bytes, kind)) = self.manifest(descriptor, depth)? else { return Ok(Seen::Nothing) };
+        if descriptor.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest") {
+            return self.keep_attestation(descriptor, &bytes).map(|()| Seen::Nothing);
+        }
+        Ok(match kind {
+            ManifestKind::Index(manifests) => Seen::Index(manifests),
             ManifestKind::Image { config, layers } if self.is_artifact(descriptor, &config, &layers) => {
-                Ok(())
+                Seen::Nothing
             }
             ManifestKind::Image { config, layers } => {
                 let manifest = Some((&bytes, descriptor.digest));
@@ -104,10 +145,9 @@ impl Walk<'_> {
                 if plan.platform == Platform::default() {
                     plan.platform = descriptor.platform.clone().into();
                 }
-                self.plans.push(plan);
-                Ok(())
+                Seen::Image(Box::new(plan))
             }
-        }
+        })
     }
 
     fn count(&mut self, depth: usize) -> Result<(), IngestError> {
@@ -124,29 +164,62 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Reads a manifest and verifies it. An index may name platforms that were not copied along (`docker save` of one
-    /// platform of many leaves such); those are passed over.
-    fn manifest_bytes(&self, descriptor: &Descriptor) -> Result<Option<Arc<[u8]>>, IngestError> {
-        match self.verified(&blob_name(&descriptor.digest), descriptor) {
-            Err(IngestError::Missing { .. }) if self.plans.is_empty() && self.descriptors == 1 => {
-                Err(IngestError::Missing { origin: self.tree.origin(), what: descriptor.digest.to_string() })
+    /// Reads a manifest and verifies it. An index below the first may name platforms that were not copied along
+    /// (`docker save` of one platform of many leaves such); those are passed over, and so is what is of an unknown
+    /// media type and no manifest either, as the specification asks.
+    fn manifest(&self, descriptor: &Descriptor, depth: usize) -> Result<Option<Manifest>, IngestError> {
+        let read = self.verified(&blob_name(&descriptor.digest), descriptor);
+        let parsed = read.and_then(|bytes| {
+            let kind = self.parse(&bytes, &descriptor.digest.to_string())?;
+            Ok((bytes, kind))
+        });
+        match parsed {
+            Err(_) if !is_manifest_type(&descriptor.media_type) => Ok(None),
+            Err(IngestError::Missing { .. }) if depth > 0 => Ok(None),
+            Err(IngestError::Missing { origin, .. }) => {
+                Err(IngestError::Missing { origin, what: format!("manifest {}", descriptor.digest) })
             }
-            Err(IngestError::Missing { .. }) => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// Reads one of the manifests of a `dir:` folder, unless it was not copied along or is no image's.
+    fn dir_instance(&self, descriptor: &Descriptor) -> Result<Option<ImagePlan>, IngestError> {
+        let name = format!("{}.manifest.json", descriptor.digest.to_hex());
+        let bytes = match self.verified(&name, descriptor) {
+            Err(IngestError::Missing { .. }) => return Ok(None),
+            other => other?,
+        };
+        match self.parse(&bytes, &name)? {
+            ManifestKind::Image { config, layers }
+                if layers.iter().all(|layer| layer.media_type != IN_TOTO) =>
+            {
+                self.dir_image((&bytes, descriptor.digest), &config, &layers).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn dir_image(
+        &self,
+        manifest: (&Arc<[u8]>, BlobDigest),
+        config: &Descriptor,
+        layers: &[Descriptor],
+    ) -> Result<ImagePlan, IngestError> {
+        self.plan(Some(manifest), config, layers, vec![self.stem.to_owned()], BlobDigest::to_hex)
     }
 
     /// Reads a document; its size, then its digest, must be what the descriptor says.
     fn verified(&self, name: &str, descriptor: &Descriptor) -> Result<Arc<[u8]>, IngestError> {
         let bytes = self.tree.document(name, self.limits.document_bytes_max)?;
         let document = descriptor.digest.to_string();
-        if let Some(said) = descriptor.size.filter(|size| *size != bytes.len() as u64) {
-            let reason = format!("has {} bytes, its descriptor says {said}", bytes.len());
+        if let Some(size) = descriptor.size.filter(|size| *size != bytes.len() as u64) {
+            let reason = format!("size is {} bytes, expected {size}{}", bytes.len(), lost_link(&bytes));
             return Err(self.refuse(&document, &reason));
         }
         let found = digest_of(&bytes, Some(descriptor.digest));
         if found != descriptor.digest {
-            return Err(self.refuse(&document, &format!("has another digest, {found}")));
+            return Err(self.refuse(&document, &format!("digest of the bytes is {found}")));
         }
         Ok(bytes)
     }
@@ -176,7 +249,21 @@ impl Walk<'_> {
             layers: self.layers(layers, name_of)?,
             anomalies: Anomalies::default(),
         };
-        plan.set_config(self.verified(&name_of(&config.digest), config)?, self.limits)?;
+        let config = match self.verified(&name_of(&config.digest), config) {
+            Err(IngestError::Missing { origin, .. }) => {
+                return Err(IngestError::Missing {
+                    origin,
+                    what: format!("configuration {}", config.digest),
+                });
+            }
+            other => other?,
+        };
+        plan.set_config(config, self.limits)?;
+        if plan.layers.is_empty() && plan.claimed_count > 0 {
+            // Docker 25.0 saved such (moby#47065). Its manifest.json has the layers.
+            let reason = format!("lists no layers, its configuration {}", plan.claimed_count);
+            return Err(self.refuse("manifest", &reason));
+        }
         Ok(plan)
     }
 
@@ -209,14 +296,16 @@ impl Walk<'_> {
             "application/vnd.docker.container.image.v1+json",
         ];
         let tar = |layer: &Descriptor| layer.media_type.is_empty() || layer.media_type.contains("tar");
-        if descriptor.artifact_type.is_some() || !(layers.is_empty() || layers.iter().any(tar)) {
+        if !(layers.is_empty() || layers.iter().any(tar)) {
             return true;
         }
         let lists_diff_ids = || {
             let bytes = self.verified(&blob_name(&config.digest), config).ok()?;
             Config::parse(&bytes).ok().map(|config| !config.rootfs.diff_ids.is_empty())
         };
-        !CONFIGS.contains(&config.media_type.as_str()) && lists_diff_ids() != Some(true)
+        // An artifact type alone proves nothing: whoever wants to hide an image could write one beside it.
+        let is_image = CONFIGS.contains(&config.media_type.as_str()) && descriptor.artifact_type.is_none();
+        !is_image && lists_diff_ids() != Some(true)
     }
 
     /// Keeps an attestation manifest and its statements for the image that it speaks of.
@@ -247,8 +336,8 @@ impl Walk<'_> {
         }
     }
 
-    fn finish(mut self) -> Vec<ImagePlan> {
-        for plan in &mut self.plans {
+    fn finish(mut self) -> Plans {
+        for plan in self.plans.iter_mut().flatten() {
             let kept = plan.manifest.and_then(|digest| self.attestations.get(&digest.to_string()));
             plan.documents.extend(kept.into_iter().flatten().cloned());
         }
@@ -272,6 +361,29 @@ pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn blob_name(digest: &BlobDigest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.to_hex())
+}
+
+/// Media types of manifests and indexes. None at all counts as one: older tools leave it out.
+fn is_manifest_type(media_type: &str) -> bool {
+    const PREFIXES: [&str; 3] = [
+        "application/vnd.oci.image.manifest.",
+        "application/vnd.oci.image.index.",
+        "application/vnd.docker.distribution.manifest.",
+    ];
+    media_type.is_empty() || PREFIXES.iter().any(|prefix| media_type.starts_with(prefix))
+}
+
+/// Says so where a file holds a path instead of a document: what a symbolic link becomes in a checkout without them.
+fn lost_link(bytes: &[u8]) -> String {
+    const PATH_BYTES_MAX: usize = 200;
+    match std::str::from_utf8(bytes) {
+        Ok(path)
+            if path.starts_with("../") && path.len() <= PATH_BYTES_MAX && !path.contains(['{', '\n']) =>
+        {
+            format!(": it holds the path {path:?}, as if it had been a symbolic link")
+        }
+        _ => String::new(),
+    }
 }
 
 fn is_named(descriptor: &Descriptor, wanted: &str) -> bool {

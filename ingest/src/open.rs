@@ -11,7 +11,7 @@ use crate::codec::{Codec, MAGIC_BYTES};
 use crate::error::{IngestError, LayerError};
 use crate::layer::LayerRead;
 use crate::limits::Limits;
-use crate::plan::ImagePlan;
+use crate::plan::{ImagePlan, Plans};
 use crate::source::{Source, Transport};
 use crate::tar::TarError;
 use crate::tree::{Blob, FileRange, Tree};
@@ -41,12 +41,12 @@ pub fn reads_layers(source: &Source) -> bool {
 }
 
 /// Finds the images of a source. One that holds none is an error.
-pub fn images(source: &Source, opener: &Opener) -> Result<Vec<ImagePlan>, IngestError> {
+pub fn images(source: &Source, opener: &Opener) -> Result<Plans, IngestError> {
     let found = match source.transport {
         _ if source.is_stdin() => opener.front_to_back(source, io::stdin().lock())?,
-        Transport::Rootfs => opener.rootfs(source)?,
+        Transport::Rootfs => vec![Ok(opener.rootfs(source)?)],
         Transport::Oci => opener.layout(&Tree::folder(&source.path)?, source)?,
-        Transport::Dir => oci::dir_image(&Tree::folder(&source.path)?, &stem(&source.path), opener.limits)?,
+        Transport::Dir => oci::dir_images(&Tree::folder(&source.path)?, &stem(&source.path), opener.limits)?,
         Transport::Detect if source.path.is_dir() => opener.in_tree(&Tree::folder(&source.path)?, source)?,
         _ => opener.archive(source)?,
     };
@@ -57,27 +57,28 @@ pub fn images(source: &Source, opener: &Opener) -> Result<Vec<ImagePlan>, Ingest
 }
 
 impl Opener<'_> {
-    fn archive(&self, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+    fn archive(&self, source: &Source) -> Result<Plans, IngestError> {
         let file = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
         if sniff(&source.path)? != Codec::Plain {
             return self.front_to_back(source, file);
         }
-        let tree = archive::index(&file, &source.to_string(), self.limits)
-            .map_err(|error| not_a_tar(source, error))?;
-        if rootfs::looks_like_rootfs(tree.names().iter().map(Vec::as_slice)) && !has_images(&tree) {
-            return Ok(vec![rootfs::image(&source.to_string(), Blob::Range(file))]);
+        let tree = archive::index(&file, &source.path.display().to_string(), self.limits)
+            .map_err(|error| no_tar_is_no_image(source, error))?;
+        let may_be_rootfs = source.transport == Transport::Detect && !has_images(&tree);
+        if may_be_rootfs && rootfs::looks_like_rootfs(tree.names().iter().map(Vec::as_slice)) {
+            return Ok(vec![Ok(rootfs::image(&source.to_string(), Blob::Range(file)))]);
         }
         self.in_tree(&tree, source)
     }
 
     /// Reads the format whose marks are there.
-    fn in_tree(&self, tree: &Tree, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+    fn in_tree(&self, tree: &Tree, source: &Source) -> Result<Plans, IngestError> {
         let wanted = source.reference.as_deref();
         match source.transport {
             Transport::OciArchive => self.layout(tree, source),
             // `docker load` takes manifest.json where there is one; skopeo's `dir:` has one of another shape.
-            _ if tree.has("manifest.json") && tree.has("version") => {
-                oci::dir_image(tree, &stem(&source.path), self.limits)
+            Transport::Detect if tree.has("version") && self.is_manifest(tree)? => {
+                oci::dir_images(tree, &stem(&source.path), self.limits)
             }
             _ if tree.has("manifest.json") => self.saved(tree, source),
             _ if tree.has("index.json") => self.layout(tree, source),
@@ -86,74 +87,84 @@ impl Opener<'_> {
         }
     }
 
+    /// Returns true if `manifest.json` is the manifest of one image, not the list that `docker save` writes.
+    fn is_manifest(&self, tree: &Tree) -> Result<bool, IngestError> {
+        if !tree.has("manifest.json") {
+            return Ok(false);
+        }
+        let bytes = tree.document("manifest.json", self.limits.document_bytes_max)?;
+        Ok(bytes.trim_ascii_start().starts_with(b"{"))
+    }
+
     /// Reads `manifest.json`. Docker 25 and later writes a layout beside it, which adds what the list lacks: the
-    /// manifests' digests and, for images without tags, names.
-    fn saved(&self, tree: &Tree, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+    /// manifests' digests, names for images without tags, and the images of other platforms. containerd believes the
+    /// layout, so that an image which only the layout has is one, too.
+    fn saved(&self, tree: &Tree, source: &Source) -> Result<Plans, IngestError> {
         let mut plans = docker::images(tree, source.reference.as_deref(), self.limits)?;
         if tree.has("index.json") && source.transport == Transport::Detect {
             let layout = oci::images(tree, None, &stem(&source.path), self.limits).unwrap_or_default();
-            for plan in &mut plans {
-                let same = layout.iter().find(|other| other.config == plan.config);
-                if let Some(other) = same.filter(|other| other.layers.len() == plan.layers.len()) {
-                    plan.adopt(other);
+            for other in layout.into_iter().flatten() {
+                match plans.iter_mut().flatten().find(|plan| plan.config == other.config) {
+                    Some(plan) if plan.layers.len() == other.layers.len() => plan.adopt(&other),
+                    Some(_) => {}
+                    None => plans.push(Ok(other)),
                 }
             }
         }
         Ok(plans)
     }
 
-    fn layout(&self, tree: &Tree, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+    fn layout(&self, tree: &Tree, source: &Source) -> Result<Plans, IngestError> {
         oci::images(tree, source.reference.as_deref(), &stem(&source.path), self.limits)
     }
 
-    fn rootfs(&self, source: &Source) -> Result<Vec<ImagePlan>, IngestError> {
+    fn rootfs(&self, source: &Source) -> Result<ImagePlan, IngestError> {
         if source.path.is_dir() {
             let broken = |error| IngestError::Archive { origin: source.to_string(), source: error };
             let layer = rootfs::read_folder(&source.path, self.limits, self.on_read).map_err(broken)?;
             return self.image_of_layer(source, layer);
         }
         let file = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
-        Ok(vec![rootfs::image(&source.to_string(), Blob::Range(file))])
+        Ok(rootfs::image(&source.to_string(), Blob::Range(file)))
     }
 
-    fn front_to_back(&self, source: &Source, stored: impl Read) -> Result<Vec<ImagePlan>, IngestError> {
-        let origin = if source.is_stdin() { "standard input".to_owned() } else { source.to_string() };
+    fn front_to_back(&self, source: &Source, stored: impl Read) -> Result<Plans, IngestError> {
+        let origin =
+            if source.is_stdin() { "standard input".into() } else { source.path.display().to_string() };
         if source.transport == Transport::Rootfs {
             let broken = |error| IngestError::Archive { origin: origin.clone(), source: error };
             let promise = crate::layer::Promise::default();
             let layer =
                 crate::layer::read_layer(stored, &promise, self.limits, self.on_read).map_err(broken)?;
-            return self.image_of_layer(source, layer);
+            return Ok(vec![Ok(self.image_of_layer(source, layer)?)]);
         }
         let read = archive::read(stored, &origin, self.limits, self.take_layer, self.on_read);
-        match read.map_err(|error| not_a_tar(source, error))? {
+        match read.map_err(|error| no_tar_is_no_image(source, error))? {
             FrontToBack::Images(tree) => self.in_tree(&tree, source),
             FrontToBack::Rootfs(layer) => {
                 let paths = layer.fingerprint.entries().iter().map(|entry| &*entry.path);
-                if !rootfs::looks_like_rootfs(paths) {
-                    return Err(not_an_image(
-                        source,
-                        "a tar, but neither of images nor of a root file system",
-                    ));
+                if source.transport != Transport::Detect || !rootfs::looks_like_rootfs(paths) {
+                    return Err(not_an_image(source, "no manifest.json, index.json or repositories in it"));
                 }
-                self.image_of_layer(source, *layer)
+                Ok(vec![Ok(self.image_of_layer(source, *layer)?)])
             }
         }
     }
 
-    fn image_of_layer(&self, source: &Source, layer: LayerRead) -> Result<Vec<ImagePlan>, IngestError> {
+    fn image_of_layer(&self, source: &Source, layer: LayerRead) -> Result<ImagePlan, IngestError> {
         let known = (self.take_layer)(layer)?;
-        Ok(vec![rootfs::image(&source.to_string(), Blob::Layer(Ok(known)))])
+        Ok(rootfs::image(&source.to_string(), Blob::Layer(Ok(known))))
     }
 }
 
-/// Tells a file that never was an archive, because its very first header is none, from one that is damaged.
-fn not_a_tar(source: &Source, error: IngestError) -> IngestError {
-    let at_start = match &error {
-        IngestError::Archive { source: LayerError::Tar(error), .. } => is_at_start(error),
-        _ => false,
-    };
-    if at_start { not_an_image(source, "not a tar") } else { error }
+/// A file whose very first header is none is not a damaged archive but something else.
+fn no_tar_is_no_image(source: &Source, error: IngestError) -> IngestError {
+    match error {
+        IngestError::Archive { source: LayerError::Tar(error), .. } if is_at_start(&error) => {
+            not_an_image(source, &format!("not a tar ({error})"))
+        }
+        error => error,
+    }
 }
 
 fn is_at_start(error: &TarError) -> bool {

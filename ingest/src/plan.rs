@@ -11,6 +11,9 @@ use crate::layer::Promise;
 use crate::limits::Limits;
 use crate::tree::{Blob, Tree};
 
+/// The images of a source. What is wrong with one is its own failure.
+pub type Plans = Vec<Result<ImagePlan, IngestError>>;
+
 /// One image, ready to be read.
 #[derive(Debug, Clone)]
 pub struct ImagePlan {
@@ -93,6 +96,7 @@ impl ImagePlan {
         }
         for (own, described) in self.layers.iter_mut().zip(&other.layers) {
             own.promise = described.promise.clone();
+            own.name.clone_from(&described.name);
         }
     }
 

@@ -62,14 +62,19 @@ impl<'a> Planner<'a> {
     fn plan_source(&mut self, found: Found) -> Result<(), Stopped> {
         let number = self.next_source;
         self.next_source += 1;
-        match self.run.journal.map_or(Ok(None), |journal| journal.unchanged(&found.source)) {
+        let seen = self.run.journal.and_then(|journal| journal.look(&found.source));
+        let unchanged = match (self.run.journal, &seen) {
+            (Some(journal), Some(seen)) => journal.unchanged(seen, found.named),
+            _ => Ok(None),
+        };
+        match unchanged {
             Err(error) => self.tell(Event::Fatal(error.into())),
             Ok(Some(images)) => {
                 let skipped = Skipped { origin: found.source.to_string(), reason: SkipReason::Unchanged };
                 self.tell(Event::Skipped(skipped, images));
             }
             Ok(None) => {
-                self.tell(Event::SourceOpened(number, found.clone()));
+                self.tell(Event::SourceOpened(number, seen));
                 if open::reads_layers(&found.source) {
                     return self.jobs.send(Job::Open(number, found)).map_err(|_| Stopped);
                 }

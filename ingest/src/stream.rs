@@ -48,7 +48,7 @@ impl<'a, R: Read> Stored<'a, R> {
 
 impl<R: Read> Read for Stored<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
+        let count = read_uninterrupted(&mut self.inner, buffer)?;
         self.sha256.update(&buffer[..count]);
         if let Some(sha512) = &mut self.sha512 {
             sha512.update(&buffer[..count]);
@@ -194,6 +194,16 @@ impl LayerError {
         match error.downcast::<Self>() {
             Ok(error) => error,
             Err(error) => error.downcast::<TarError>().map_or_else(Self::Io, Self::from),
+        }
+    }
+}
+
+/// Signals interrupt a read of a pipe. The stages above take every error for the end.
+fn read_uninterrupted(inner: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match inner.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
         }
     }
 }

@@ -358,7 +358,8 @@ fn stored_bytes_of(typeflag: u8, size: i64, offset_bytes: u64) -> Result<u64, Ta
     u64::try_from(size).map_err(|_| TarError::BadHeader { offset_bytes, problem: "size is negative" })
 }
 
-/// The names that git and Go give to global headers, which nobody has as a file.
+/// The names that git, Go and GNU tar give to global headers, which nobody has as a file.
 fn is_usual_global_name(name: &[u8]) -> bool {
-    name == b"pax_global_header" || name.starts_with(b"GlobalHead.")
+    let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
+    name == b"pax_global_header" || last.starts_with(b"GlobalHead.")
 }

@@ -105,7 +105,7 @@ impl FileRange {
         self.len_bytes
     }
 
-    /// Returns the file and the offset in it, which tell this run from all others.
+    /// Returns the file and the offset in it.
     pub fn place(&self) -> (Arc<Path>, u64) {
         (self.path.clone(), self.offset_bytes)
     }

@@ -10,7 +10,7 @@ use layerprint_store::{MergedView, StoreError};
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
 use crate::image;
-use crate::job::{Event, Job, LayerState, PlannedImage, ReadyImage};
+use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
 use crate::layer::{Promise, read_layer};
 use crate::open::{self, Opener};
 use crate::pipeline::Run;
@@ -61,7 +61,17 @@ impl<'a> Worker<'a> {
                 return Vec::new();
             }
         };
-        plans.into_iter().filter_map(|plan| self.wanted(plan)).collect()
+        let origin = found.source.to_string();
+        let mut planned = Vec::new();
+        for plan in plans {
+            match plan {
+                Ok(plan) => planned.extend(self.wanted(plan)),
+                Err(error) => {
+                    self.tell(Event::Failed(Some(number), Failure { origin: origin.clone(), error }));
+                }
+            }
+        }
+        planned
     }
 
     fn wanted(&self, mut plan: ImagePlan) -> Option<ImagePlan> {
@@ -123,7 +133,7 @@ impl<'a> Worker<'a> {
             return Ok(LayerState::Known(diff_id));
         }
         Ok(match &layer.blob {
-            Ok(Blob::Range(range)) => LayerState::Pending(range.place()),
+            Ok(Blob::Range(range)) => LayerState::Pending(key(range, &layer.promise)),
             Ok(Blob::Layer(Ok(known))) => state(verify(known, &layer.promise).map_err(Arc::new)),
             Ok(Blob::Layer(Err(error))) => LayerState::Broken(error.clone()),
             Ok(Blob::Document(bytes)) => state(self.read_bytes(bytes, &layer.promise)?.map_err(Arc::new)),
@@ -165,7 +175,10 @@ impl<'a> Worker<'a> {
             Ok(layer) => layer,
             Err(error) => return Ok(Err(error)),
         };
-        let known = self.run.sink.put_layer(layer, &promise.media_type)?;
+        let known = match self.run.sink.put_layer(layer, &promise.media_type) {
+            Err(error) if is_own(&error) => return Ok(Err(LayerError::Store(Box::new(error)))),
+            known => known?,
+        };
         (self.run.observer)(Progress::LayerRead);
         Ok(Ok(known.diff_id))
     }
@@ -176,7 +189,7 @@ impl<'a> Worker<'a> {
         let finished = guarded(|| self.put_image(plan, layers));
         match finished.unwrap_or_else(|error| Err(broken(&origin, error))) {
             Ok(row) => self.tell(Event::Finished(source, row)),
-            Err(error @ IngestError::Store(_)) => self.tell(Event::Fatal(error)),
+            Err(IngestError::Store(error)) if !is_own(&error) => self.tell(Event::Fatal(error.into())),
             Err(error) => self.tell(Event::Unfinished(source, Failure { origin, error })),
         }
     }
@@ -202,6 +215,11 @@ impl<'a> Worker<'a> {
     }
 }
 
+fn key(range: &FileRange, promise: &Promise) -> LayerKey {
+    let (path, offset_bytes) = range.place();
+    (path, offset_bytes, promise.digest, promise.size_bytes)
+}
+
 fn state(known: Result<DiffId, Arc<LayerError>>) -> LayerState {
     known.map_or_else(LayerState::Broken, LayerState::Known)
 }
@@ -220,12 +238,20 @@ fn verify(known: &LayerKnown, promise: &Promise) -> Result<DiffId, LayerError> {
 fn unopened(number: usize, found: &Found, error: IngestError) -> Event {
     let origin = found.source.to_string();
     match error {
-        IngestError::Store(_) => Event::Fatal(error),
+        IngestError::Store(error) if !is_own(&error) => Event::Fatal(error.into()),
         IngestError::NotAnImage { .. } if !found.named => {
             Event::Skipped(Skipped { origin, reason: SkipReason::NotAnImage }, 0)
         }
         error => Event::Failed(Some(number), Failure { origin, error }),
     }
+}
+
+/// Tells what an image brings upon itself from what is wrong with the store. The first must not stop a run.
+fn is_own(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::TooLarge { .. } | StoreError::InvalidName { .. } | StoreError::ImageConflict { .. }
+    )
 }
 
 fn broken(origin: &str, source: LayerError) -> IngestError {

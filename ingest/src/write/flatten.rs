@@ -64,12 +64,12 @@ impl Tree {
         }
     }
 
-    /// A file of a lower layer gives way to a folder of its name, even one that is only implied.
+    /// What is no folder in a lower layer gives way to a folder of its name, even one that is only implied.
     fn remove_files_above(&mut self, path: &[u8]) {
         let mut above = split(path).0;
         while !above.is_empty() {
             let inode = self.paths.get(above);
-            if inode.is_some_and(|&inode| matches!(self.inodes[inode].kind, Kind::File(_))) {
+            if inode.is_some_and(|&inode| !matches!(self.inodes[inode].kind, Kind::Directory)) {
                 self.paths.remove(above);
             }
             above = split(above).0;
