@@ -168,7 +168,7 @@ fn an_image_may_come_through_a_pipe() {
     let ingested = timeless(world.pipe("base.tar", &["ingest", "-"]));
     // From a pipe the whole archive is read.
     assert_eq!(std::fs::metadata(world.path("base.tar")).unwrap().len(), 428 << 10);
-    let summary = "1 images new, 0 known, 0 failed; 1 layers read (428.00 KiB) in N s, 0 known\n";
+    let summary = "1 image new, 0 known, 0 failed; 1 layer read (428.00 KiB) in N s, 0 known\n";
     assert_eq!(ingested, done(summary));
     let found = world.pipe("app.tar", &["find", "--json", "-"]);
     assert_eq!(support::lines(&found.stdout)[0]["base"]["names"], json!(["base:1"]));
@@ -275,7 +275,7 @@ fn a_bad_image_does_not_stop_the_others() {
     std::fs::write(world.path("text.tar"), "this is no archive").unwrap();
     let ingested = timeless(world.run(&["ingest", "cut.tar", "text.tar", "good.tar", "absent.tar"]));
     assert_eq!(ingested.status, 2);
-    assert!(ingested.stdout.starts_with("1 images new, 0 known, 3 failed; "), "{}", ingested.stdout);
+    assert!(ingested.stdout.starts_with("1 image new, 0 known, 3 failed; "), "{}", ingested.stdout);
     for name in ["cut.tar", "text.tar", "absent.tar"] {
         assert!(ingested.stderr.contains(&format!("error: {name}: ")), "{}", ingested.stderr);
     }
@@ -397,7 +397,7 @@ fn what_is_forgotten_is_found_no_more() {
     let written = world.save("app.tar", &[app()]);
     let id = short(&written, 0);
     assert_eq!(world.run(&["ingest", "app.tar"]).status, 0);
-    let expected = format!("forgot {id}\n1 names and 2 layers went with them\n");
+    let expected = format!("forgot {id}\n1 name and 2 layers went with them\n");
     assert_eq!(world.run(&["forget", "app:1"]), done(&expected));
     let again = "error: \"app:1\": no image or layer of that name or id\nhint: layerprint list shows what is stored\n";
     assert_eq!(world.run(&["forget", "app:1"]), failed(again));
