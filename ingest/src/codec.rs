@@ -85,7 +85,7 @@ pub enum Decoder<R: BufRead> {
     /// Bytes as they are.
     Plain(R),
     /// Gzip members, one after the other.
-    Gzip(Box<GzipMembers<R>>),
+    Gzip(GzipMembers<R>),
     /// Zstd frames.
     Zstd(Box<zstd::stream::read::Decoder<'static, R>>),
     /// XZ streams.
@@ -100,7 +100,7 @@ impl<R: BufRead> Decoder<R> {
         let start = |source| LayerError::Codec { codec: codec.name(), offset_bytes: 0, source };
         Ok(match codec {
             Codec::Plain => Self::Plain(inner),
-            Codec::Gzip => Self::Gzip(Box::new(GzipMembers::new(inner))),
+            Codec::Gzip => Self::Gzip(GzipMembers::new(inner)),
             Codec::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(inner).map_err(start)?;
                 decoder.window_log_max(limits.zstd_window_log_max).map_err(start)?;
@@ -156,7 +156,7 @@ impl<R: BufRead> Read for Decoder<R> {
 #[expect(clippy::large_enum_variant, reason = "there is one for each stream, in a box of its own")]
 pub enum GzipMembers<R: BufRead> {
     /// In a member.
-    Member(flate2::bufread::GzDecoder<R>),
+    Member(Box<flate2::bufread::GzDecoder<R>>),
     /// Behind the last one.
     Ended(R),
     /// Only while one member is exchanged for the next.
@@ -167,7 +167,7 @@ const BETWEEN_MEMBERS: &str = "a member is put back before the exchange returns"
 
 impl<R: BufRead> GzipMembers<R> {
     fn new(inner: R) -> Self {
-        Self::Member(flate2::bufread::GzDecoder::new(inner))
+        Self::Member(Box::new(flate2::bufread::GzDecoder::new(inner)))
     }
 
     fn get_ref(&self) -> &R {

@@ -23,24 +23,34 @@ pub struct Found {
 }
 
 /// Replaces a bare folder that is no image itself by the sources below it, in path order. Anything else stays.
-pub fn expand(source: &Source) -> Result<Vec<Found>, IngestError> {
-    let named = |source: &Source| vec![Found { source: source.clone(), named: true }];
+///
+/// What cannot be looked into is an error of its own, not the end of the search.
+pub fn expand(source: &Source) -> Vec<Result<Found, IngestError>> {
+    let named = |source: &Source| vec![Ok(Found { source: source.clone(), named: true })];
+    let found_at = |path: &Path| Found { source: Source::detect(path), named: false };
     if source.transport != Transport::Detect || !source.path.is_dir() || is_image_folder(&source.path) {
-        return Ok(named(source));
+        return named(source);
     }
     let mut found = Vec::new();
     let mut walk = WalkDir::new(&source.path).sort_by_file_name().min_depth(1).into_iter();
     while let Some(entry) = walk.next() {
-        let entry = entry.map_err(|error| IngestError::io(&source.path)(error.into()))?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = error.path().unwrap_or(&source.path).to_owned();
+                found.push(Err(IngestError::io(&path)(error.into())));
+                continue;
+            }
+        };
         if entry.file_type().is_dir() && is_image_folder(entry.path()) {
-            found.push(Found { source: Source::detect(entry.path()), named: false });
+            found.push(Ok(found_at(entry.path())));
             walk.skip_current_dir();
         } else if is_archive(&entry) {
-            found.push(Found { source: Source::detect(entry.path()), named: false });
+            found.push(Ok(found_at(entry.path())));
         }
     }
     // A folder with nothing in it that could be an image is reported as what was named.
-    Ok(if found.is_empty() { named(source) } else { found })
+    if found.is_empty() { named(source) } else { found }
 }
 
 fn is_image_folder(path: &Path) -> bool {

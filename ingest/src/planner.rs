@@ -43,15 +43,15 @@ impl<'a> Planner<'a> {
 
     pub(crate) fn plan_all(mut self, sources: &[Source]) {
         for source in sources {
-            let found = match discover::expand(source) {
-                Ok(found) => found,
-                Err(error) => {
-                    self.tell(Event::Failed(None, Failure { origin: source.to_string(), error }));
-                    continue;
-                }
-            };
-            for found in found {
-                if self.plan_source(found).is_err() {
+            for found in discover::expand(source) {
+                let planned = match found {
+                    Ok(found) => self.plan_source(found),
+                    Err(error) => {
+                        self.tell(Event::Failed(None, Failure { origin: source.to_string(), error }));
+                        Ok(())
+                    }
+                };
+                if planned.is_err() {
                     return;
                 }
             }

@@ -143,13 +143,14 @@ fn device_numbers(device: u64) -> (u32, u32) {
 /// Names of folders that a root file system has at its top. Two of them make one.
 const TOP_FOLDERS: [&[u8]; 8] = [b"bin", b"etc", b"lib", b"sbin", b"usr", b"var", b"dev", b"Files"];
 
-/// Judges by the names at the top whether files make up a root file system.
+/// Judges by the names at the top whether files make up a root file system. Windows has one folder there.
 pub fn looks_like_rootfs<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut found: BTreeSet<&[u8]> = BTreeSet::new();
     for name in names {
         let first = name.split(|byte| *byte == b'/').next().unwrap_or_default();
         found.extend(TOP_FOLDERS.iter().find(|top| **top == first));
-        if first == b".dockerenv" || found.len() >= 2 {
+        let windows = name.starts_with(b"Files/Windows");
+        if first == b".dockerenv" || windows || found.len() >= 2 {
             return true;
         }
     }

@@ -74,7 +74,9 @@ fn contents(store: &Store) -> BTreeMap<String, String> {
 
 fn image(number: usize) -> Image {
     let base = Layer::new().file("etc/motd", "hi\n").file("usr/lib/big", vec![3; 200_000]);
-    let own = Layer::new().file("srv/app", format!("{number}")).file("srv/data", vec![number as u8; 50_000]);
+    let own = Layer::new()
+        .file("srv/app", format!("{number}"))
+        .file("srv/data", format!("{number}").repeat(25_000));
     Image::new(&format!("app:{number}")).layer(base).layer(own)
 }
 
@@ -158,7 +160,7 @@ fn one_bad_image_among_twenty_good_ones_is_told_and_costs_no_other() {
 fn a_source_that_is_all_broken_ends_the_run_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let broken = |number: usize| {
-        let layer = Layer::from_bytes(vec![number as u8 + 1; 700]);
+        let layer = Layer::from_bytes(format!("not a tar {number}").repeat(70));
         let path = folder.path().join(number.to_string());
         let images = [Image::new("bad:1").layer(layer)];
         docker_archive(&images, &path, DockerSave::V1_1, &WriteOptions::default()).unwrap();
