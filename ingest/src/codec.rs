@@ -153,7 +153,6 @@ impl<R: BufRead> Read for Decoder<R> {
 
 /// Gzip members, one after the other, as `gzip -d` reads them: what follows the last one and does not look like
 /// another is left in the stream. (`MultiGzDecoder` gives an error there, which would hide a layer that runs.)
-#[expect(clippy::large_enum_variant, reason = "there is one for each stream, in a box of its own")]
 pub enum GzipMembers<R: BufRead> {
     /// In a member.
     Member(Box<flate2::bufread::GzDecoder<R>>),

@@ -18,6 +18,7 @@
 //! Views borrow from the fingerprints and hold no copies: applying a layer is one linear merge of sorted lists.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use crate::anomaly::{Anomalies, AnomalyKind};
 use crate::fingerprint::{Content, Entry, EntryKind, Fingerprint};
@@ -60,7 +61,11 @@ impl<'a> MergedView<'a> {
         for entry in layer.entries() {
             overlay.add(entry);
         }
-        let Overlay { nodes, cuts, anomalies, .. } = overlay;
+        let Overlay { mut nodes, taken, cuts, anomalies, .. } = overlay;
+        if !taken.is_empty() {
+            let mut place = 0..;
+            nodes.retain(|_| !place.next().is_some_and(|place| taken.contains(&place)));
+        }
         self.nodes = merge(&self.nodes, cuts, nodes);
         self.anomalies.extend(anomalies);
     }
@@ -121,6 +126,8 @@ struct Overlay<'v, 'a> {
     layer: &'a [Entry],
     /// What the layer itself puts, sorted.
     nodes: Vec<Node<'a>>,
+    /// Places in `nodes` that something below them has taken.
+    taken: HashSet<usize>,
     /// Ranges of `below` that are no longer seen, in no order.
     cuts: Vec<(usize, usize)>,
     anomalies: Anomalies,
@@ -136,6 +143,7 @@ impl<'v, 'a> Overlay<'v, 'a> {
             below: &view.nodes,
             layer: layer.entries(),
             nodes: Vec::with_capacity(layer.entries().len()),
+            taken: HashSet::new(),
             cuts: Vec::new(),
             anomalies: Anomalies::default(),
             reached: 0,
@@ -213,9 +221,7 @@ impl<'v, 'a> Overlay<'v, 'a> {
     }
 
     fn remove_own(&mut self, path: &[u8]) {
-        if let Some(index) = find(&self.nodes, path) {
-            self.nodes.remove(index);
-        }
+        self.taken.extend(find(&self.nodes, path));
     }
 
     /// The entry that stands at another's path: itself, or where its hard link leads.
