@@ -14,7 +14,7 @@ use crate::finding::Evidence;
 use crate::judge::{BASE_CONTAINMENT_MIN, FAMILY_CONTAINMENT_MIN};
 use crate::lineage::ANCESTOR_CONTAINMENT;
 use crate::parts::{Taken, Taker};
-use crate::rank::{COMPLETE_PREFERRED, Ranked, Ranking};
+use crate::rank::{Ranked, Ranking, is_comparable};
 use crate::scan::{Overlap, share};
 use crate::subject::{Layers, Subject};
 
@@ -86,8 +86,7 @@ pub(crate) fn choose<'a>(
         match (next.taken, &relative) {
             (Taken::Whole, None) => return Ok(Some(next)),
             (Taken::Whole, Some(relative)) => {
-                let explains =
-                    next.overlap.present.saturating_mul(COMPLETE_PREFERRED) >= relative.overlap.present;
+                let explains = is_comparable(next.overlap.present, relative.overlap.present);
                 if explains && next.overlap.containment() >= BASE_CONTAINMENT_MIN {
                     return Ok(Some(next));
                 }

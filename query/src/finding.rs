@@ -146,7 +146,7 @@ pub struct RunnerUp {
 /// What an image adds to its base. A file that the base took away from its own base, and the image brought back, is new.
 #[derive(Debug, Clone, Serialize)]
 pub struct New {
-    /// Files whose content the base has at no path, of all files.
+    /// Files whose content is not empty and at no path of the base, of all files.
     pub files: Share,
     /// Sum of their sizes.
     pub bytes: u64,
