@@ -83,13 +83,13 @@ pub fn compare(base: &MergedView, image: &MergedView) -> Comparison {
     counts
 }
 
-/// Counts the image's files whose contents are in none of the bases.
+/// Counts the image's files whose contents are in none of the bases. An empty file has none that could be new.
 pub fn novel(image: &MergedView, bases: &[&MergedView]) -> (Share, u64) {
     let known: HashSet<ContentId> = bases.iter().flat_map(|base| held(base)).collect();
     let (mut files, mut new, mut new_bytes) = (0, 0, 0_u64);
     for (_, content) in image.files() {
         files += 1;
-        if !known.contains(&content.id) {
+        if content.size_bytes > 0 && !known.contains(&content.id) {
             new += 1;
             new_bytes = new_bytes.saturating_add(content.size_bytes);
         }
@@ -110,4 +110,71 @@ pub fn telling(base: &MergedView, other: &MergedView, image: &MergedView, max: u
         }
     }
     (contents.len() as u64, paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use layerprint_store::{EntryKind, Fingerprint};
+
+    use super::*;
+
+    /// A layer of files, each with its text; a text that begins with `->` makes a symbolic link.
+    fn layer(files: &[(&str, &str)]) -> Fingerprint {
+        let entry = |(path, text): &(&str, &str)| {
+            let content = Content { id: ContentId::of(text.as_bytes()), size_bytes: text.len() as u64 };
+            let kind = match text.strip_prefix("->") {
+                Some(target) => EntryKind::Symlink(target.as_bytes().into()),
+                None => EntryKind::File { content, linked: false },
+            };
+            Entry { path: path.as_bytes().into(), mode: 0o644, uid: 0, gid: 0, kind }
+        };
+        Fingerprint::from_entries(files.iter().map(entry).collect())
+    }
+
+    /// Paths and texts.
+    type Files = [(&'static str, &'static str)];
+
+    #[test]
+    fn each_file_of_a_base_has_one_state() {
+        let base = layer(&[("f", "text"), ("empty", ""), ("g", "other")]);
+        let cases: [(&str, &Files, [u64; 4]); 9] = [
+            ("all there", &[("f", "text"), ("empty", ""), ("g", "other")], [3, 0, 0, 0]),
+            ("nothing there", &[], [0, 0, 0, 3]),
+            ("moved", &[("h", "text"), ("empty", ""), ("g", "other")], [2, 1, 0, 0]),
+            ("an empty file does not move", &[("f", "text"), ("h", ""), ("g", "other")], [2, 0, 0, 1]),
+            ("edited", &[("f", "TEXT"), ("empty", ""), ("g", "other")], [2, 0, 1, 0]),
+            ("two changed places", &[("f", "other"), ("empty", ""), ("g", "text")], [1, 0, 2, 0]),
+            ("replaced by a link", &[("f", "->g"), ("empty", ""), ("g", "other")], [2, 0, 0, 1]),
+            ("moved and linked", &[("f", "->h"), ("h", "text"), ("empty", ""), ("g", "other")], [2, 1, 0, 0]),
+            ("filled", &[("f", "text"), ("empty", "full"), ("g", "other")], [2, 0, 1, 0]),
+        ];
+        for (name, files, [same, moved, modified, deleted]) in cases {
+            let image = layer(files);
+            let (base, image) = (MergedView::of([&base]), MergedView::of([&image]));
+            let expected = Comparison { total: 3, same, moved, modified, deleted };
+            assert_eq!(compare(&base, &image), expected, "{name}");
+            assert_eq!(expected.present(), same + moved);
+        }
+    }
+
+    #[test]
+    fn new_is_what_no_base_has_at_any_path() {
+        let base = layer(&[("f", "text"), ("g", "other")]);
+        let image = layer(&[("f", "other"), ("n", "new"), ("m", "new"), ("e", "")]);
+        let (base, image) = (MergedView::of([&base]), MergedView::of([&image]));
+        assert_eq!(novel(&image, &[&base]), (Share::of(2, 4), 6), "each path counts");
+        assert_eq!(novel(&image, &[]), (Share::of(3, 4), 11));
+    }
+
+    #[test]
+    fn telling_files_are_in_the_image_and_in_one_of_two_bases() {
+        let base = layer(&[("a", "1"), ("b", "2"), ("c", "2"), ("d", "3"), ("e", "4"), ("z", "")]);
+        let other = layer(&[("a", "1"), ("x", "5")]);
+        let image = layer(&[("q", "1"), ("r", "2"), ("d", "3"), ("z", "")]);
+        let (base, other, image) =
+            (MergedView::of([&base]), MergedView::of([&other]), MergedView::of([&image]));
+        assert_eq!(telling(&base, &other, &image, 5), (2, vec!["b".to_owned(), "d".to_owned()]));
+        assert_eq!(telling(&base, &other, &image, 1), (2, vec!["b".to_owned()]), "counts go on");
+        assert_eq!(telling(&other, &base, &image, 5), (0, vec![]));
+    }
 }

@@ -5,72 +5,48 @@
 
 use layerprint_store::{ImageRecord, MergedView, Result, Store};
 
+use crate::choose::{Choice, candidates, choose, is_descendant};
 use crate::compare::{self, Comparison};
-use crate::finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
+use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
+use crate::judge::judge;
 use crate::lineage::{self, by_chain, tie, tie_names};
 use crate::rank::{self, Ranked, Ranking};
-use crate::scan::{Overlap, scan};
+use crate::scan::{Overlap, count, scan};
 use crate::subject::{Layers, Subject, contents_of};
-use crate::upper::{self, Absent};
 
-/// Containment below which no base is claimed: half of it is gone, and the rest may be what relatives share.
-const BASE_CONTAINMENT_MIN: f64 = 0.5;
-/// Containment below which not even a family is named.
-const FAMILY_CONTAINMENT_MIN: f64 = 0.1;
-/// Agreement below which no base is claimed. An application edits a few files of its base; a relative of the true base
-/// differs in a quarter of the paths that both have, or more.
-const AGREEMENT_MIN: f64 = 0.75;
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
 
 /// Finds what an image is built on. `source` is how the user named it.
 pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
-    let chain = by_chain(store, &subject.record.layers)?;
-    let candidates = candidates(store, subject)?;
-    let chain_base = chain.into_iter().find(|record| candidates.iter().any(|other| other.id == record.id));
     let view = subject.layers.view();
-    let overlaps = scan(store, candidates, &contents_of(&view))?;
-    let ranking = rank::rank(overlaps.clone());
-    let Some(choice) = choose(chain_base, &overlaps, &ranking) else {
-        return nothing(store, subject, &view, source, "no stored image shares enough with it".into());
+    let contents = contents_of(&view);
+    let candidates = candidates(store, subject)?;
+    let by_chain = by_chain(store, &subject.record.layers)?;
+    let by_chain = by_chain.into_iter().find(|record| candidates.iter().any(|other| other.id == record.id));
+    // Counted apart: an image may hide nearly all of its base, and is built on it all the same.
+    let by_chain = by_chain.map(|record| count(store, record, &contents)).transpose()?;
+    let overlaps = scan(store, candidates, &contents)?;
+    let (descendants, overlaps): (Vec<_>, Vec<_>) =
+        overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
+    let ranking = rank::rank(&overlaps);
+    let answer = Answer {
+        store,
+        subject,
+        view: &view,
+        source,
+        overlaps: &overlaps,
+        ranking: &ranking,
+        descendants: &descendants,
     };
-    let answer = Answer { store, subject, view: &view, source, overlaps: &overlaps, ranking: &ranking };
-    answer.about(choice)
-}
-
-/// Returns the stored images that could be the base: another image, for the same platform, and not one that is itself
-/// built on the image in question.
-fn candidates(store: &Store, subject: &Subject) -> Result<Vec<ImageRecord>> {
-    let own = &subject.record;
-    let is_stored = store.image(&own.id)?.is_some();
-    let mut candidates = Vec::new();
-    for record in store.images() {
-        let record = record?;
-        let same = record.id == own.id || (is_stored && record.set_id == own.set_id);
-        let above = record.layers.len() > own.layers.len() && record.layers.starts_with(&own.layers);
-        if !same && !above && record.content_count > 0 && record.platform.fits(&own.platform) {
-            candidates.push(record);
-        }
+    let choice = match &by_chain {
+        Some(overlap) => Some(Choice::by_chain(overlap)),
+        None => choose(store, subject, &view, &ranking)?,
+    };
+    match choice {
+        Some(choice) => answer.about(&choice),
+        None => answer.nothing("no stored image shares enough with it".into()),
     }
-    Ok(candidates)
-}
-
-/// A base, and how it was recognised.
-struct Choice<'a> {
-    overlap: &'a Overlap,
-    evidence: Evidence,
-}
-
-fn choose<'a>(
-    chain_base: Option<ImageRecord>,
-    overlaps: &'a [Overlap],
-    ranking: &'a Ranking,
-) -> Option<Choice<'a>> {
-    let by_layers = chain_base.and_then(|base| overlaps.iter().find(|overlap| overlap.record.id == base.id));
-    if let Some(overlap) = by_layers {
-        return Some(Choice { overlap, evidence: Evidence::ChainId });
-    }
-    ranking.ranked.first().map(|best| Choice { overlap: &best.overlap, evidence: Evidence::Content })
 }
 
 struct Answer<'a> {
@@ -79,42 +55,66 @@ struct Answer<'a> {
     view: &'a MergedView<'a>,
     source: &'a str,
     overlaps: &'a [Overlap],
-    ranking: &'a Ranking,
+    ranking: &'a Ranking<'a>,
+    /// Stored images that are built on the one in question.
+    descendants: &'a [Overlap],
 }
 
 impl Answer<'_> {
-    fn about(&self, choice: Choice) -> Result<Finding> {
+    fn about(&self, choice: &Choice) -> Result<Finding> {
         let record = &choice.overlap.record;
         let layers = Layers::stored(self.store, &record.layers)?;
         let view = layers.view();
         let files = compare::compare(&view, self.view);
-        let absent = upper::absent(&layers, &view, &compare::held(self.view));
-        let (verdict, reason) = judge(&choice, &files, absent.as_ref(), self.ranking);
+        let lineage = lineage::lineage(self.store, &self.subject.record, record, self.overlaps)?;
+        let runner_up = self.next_best(record, &lineage);
+        let rival = runner_up.filter(|ranked| !choice.relatives.contains(&ranked.overlap.record.set_id));
+        let (verdict, reason) =
+            judge(choice, &files, rival.map(|ranked| ranked.overlap), &self.subject.record);
         if verdict == Verdict::None {
-            return nothing(self.store, self.subject, self.view, self.source, reason);
+            return self.nothing(reason);
         }
-        let lineage = lineage::lineage(self.store, record, self.overlaps)?;
-        let runner_up = self.runner_up(record, &lineage, &view)?;
-        let base = self.base(&choice, files, lineage)?;
+        let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
+        let base = self.base(choice, files, lineage)?;
+        let new = new(self.view, &[&view]);
+        Ok(Finding { base: Some(base), runner_up, new, ..self.blank(verdict, reason)? })
+    }
+
+    fn nothing(&self, reason: String) -> Result<Finding> {
+        let reason = match self.descendants.iter().max_by_key(|stored| stored.present) {
+            Some(stored) => {
+                let names = self.names(&stored.record)?.join(", ");
+                format!("{reason}; what holds all of it was made later, so that is built on it: {names}")
+            }
+            None => reason,
+        };
+        self.blank(Verdict::None, reason)
+    }
+
+    fn blank(&self, verdict: Verdict, reason: String) -> Result<Finding> {
         Ok(Finding {
             source: self.source.to_owned(),
-            image: facts(self.store, self.subject)?,
+            image: self.facts()?,
             verdict,
-            new: new(self.view, &[&view]),
-            base: Some(base),
-            runner_up,
+            base: None,
+            runner_up: None,
+            new: new(self.view, &[]),
             reason,
         })
     }
 
+    /// All names of the stored images with the same contents, for the platform in question.
+    fn names(&self, image: &ImageRecord) -> Result<Vec<String>> {
+        tie_names(self.store, &image.set_id, &self.subject.record.platform)
+    }
+
     fn base(&self, choice: &Choice, files: Comparison, lineage: Vec<Kin>) -> Result<Base> {
         let Overlap { record, present, present_bytes } = choice.overlap;
-        let mut images: Vec<_> = tie(self.store, &record.set_id)?.iter().map(member).collect();
-        images.sort_by_key(|image| image.id);
+        let tie = tie(self.store, &record.set_id, &self.subject.record.platform)?;
         let own = &self.subject.record.layers;
         Ok(Base {
-            names: tie_names(self.store, &record.set_id)?,
-            images,
+            names: self.names(record)?,
+            images: tie.iter().map(member).collect(),
             evidence: choice.evidence,
             containment: choice.overlap.containment(),
             contents: Share::of(*present, record.content_count),
@@ -129,118 +129,56 @@ impl Answer<'_> {
     }
 
     /// The best candidate that differs from the base and is not one of its ancestors, which are expected to fit.
-    fn runner_up(
-        &self,
-        base: &ImageRecord,
-        lineage: &[Kin],
-        base_view: &MergedView,
-    ) -> Result<Option<RunnerUp>> {
-        let other = |ranked: &&Ranked| {
+    fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Ranked<'_>> {
+        self.ranking.ranked.iter().find(|ranked| {
             let set = ranked.overlap.record.set_id;
             set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
-        };
-        let Some(Ranked { overlap, score }) = self.ranking.ranked.iter().find(other) else { return Ok(None) };
+        })
+    }
+
+    fn runner_up(&self, runner_up: &Ranked, base_view: &MergedView) -> Result<RunnerUp> {
+        let Ranked { overlap, score } = runner_up;
         let layers = Layers::stored(self.store, &overlap.record.layers)?;
         let (view, image) = (layers.view(), self.view);
         let (only_base, only_base_paths) = compare::telling(base_view, &view, image, EXAMPLES_MAX);
         let (only_runner_up, only_runner_up_paths) = compare::telling(&view, base_view, image, EXAMPLES_MAX);
-        Ok(Some(RunnerUp {
-            names: tie_names(self.store, &overlap.record.set_id)?,
+        Ok(RunnerUp {
+            names: self.names(&overlap.record)?,
             containment: overlap.containment(),
             score: *score,
             only_base,
             only_base_paths,
             only_runner_up,
             only_runner_up_paths,
-        }))
+        })
     }
-}
 
-fn judge(
-    choice: &Choice,
-    files: &Comparison,
-    absent: Option<&Absent>,
-    ranking: &Ranking,
-) -> (Verdict, String) {
-    let containment = choice.overlap.containment();
-    let agreement = rank::agreement(files.same, files.modified);
-    let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    if let (Evidence::Content, Some(absent)) = (choice.evidence, absent)
-        && containment >= BASE_CONTAINMENT_MIN
-    {
-        return (Verdict::Family, absent.to_string());
+    fn facts(&self) -> Result<ImageFacts> {
+        let record = &self.subject.record;
+        let mut same_content_as = Vec::new();
+        let tie = tie(self.store, &record.set_id, &record.platform)?;
+        for image in tie.iter().filter(|image| image.id != record.id) {
+            same_content_as.extend(self.store.names_of(&image.id)?);
+        }
+        same_content_as.sort();
+        same_content_as.dedup();
+        Ok(ImageFacts {
+            id: record.id,
+            names: self.subject.names.clone(),
+            platform: record.platform.to_string(),
+            created: record.created.clone(),
+            layers: record.layers.len(),
+            files: record.file_count,
+            contents: record.content_count,
+            content_bytes: record.content_size_bytes,
+            same_content_as,
+        })
     }
-    match choice.evidence {
-        Evidence::ChainId => {
-            (Verdict::Base, "its lowest layers are exactly those of the base (chain ID)".into())
-        }
-        Evidence::Content if containment >= BASE_CONTAINMENT_MIN && !rank::is_evidence(choice.overlap) => {
-            let shared = choice.overlap.present;
-            (Verdict::Family, format!("only {shared} contents are shared, too few to be sure"))
-        }
-        Evidence::Content if containment >= BASE_CONTAINMENT_MIN && agreement >= AGREEMENT_MIN => {
-            let kept = percent(containment);
-            (Verdict::Base, format!("{kept} of the base's contents are in it, more than of any other"))
-        }
-        Evidence::Content if containment >= BASE_CONTAINMENT_MIN => {
-            let changed = percent(1.0 - agreement);
-            let reason = format!(
-                "{changed} of the files that both have differ: too many for an image built on it, \
-                 so a relative of it that is not stored is more likely"
-            );
-            (Verdict::Family, reason)
-        }
-        Evidence::Content if containment >= FAMILY_CONTAINMENT_MIN => {
-            let kept = percent(containment);
-            (Verdict::Family, format!("only {kept} of the best candidate's contents are in it"))
-        }
-        Evidence::Content => {
-            let best = percent(ranking.retention);
-            (Verdict::None, format!("no stored image has more than {best} of its contents in it"))
-        }
-    }
-}
-
-fn nothing(
-    store: &Store,
-    subject: &Subject,
-    view: &MergedView,
-    source: &str,
-    reason: String,
-) -> Result<Finding> {
-    Ok(Finding {
-        source: source.to_owned(),
-        image: facts(store, subject)?,
-        verdict: Verdict::None,
-        base: None,
-        runner_up: None,
-        new: new(view, &[]),
-        reason,
-    })
 }
 
 fn new(view: &MergedView, bases: &[&MergedView]) -> New {
     let (files, bytes) = compare::novel(view, bases);
     New { files, bytes }
-}
-
-fn facts(store: &Store, subject: &Subject) -> Result<ImageFacts> {
-    let record = &subject.record;
-    let mut same_content_as = Vec::new();
-    for id in store.images_by_set(&record.set_id)?.iter().filter(|id| **id != record.id) {
-        same_content_as.extend(store.names_of(id)?);
-    }
-    Ok(ImageFacts {
-        id: record.id,
-        names: subject.names.clone(),
-        platform: record.platform.to_string(),
-        created: record.created.clone(),
-        layers: record.layers.len(),
-        files: record.file_count,
-        contents: record.content_count,
-        content_bytes: record.content_size_bytes,
-        same_content_as,
-    })
 }
 
 fn member(record: &ImageRecord) -> Member {

@@ -20,7 +20,7 @@ pub struct Finding {
     pub base: Option<Base>,
     /// The next best that is not the same in content.
     pub runner_up: Option<RunnerUp>,
-    /// What the image has that its base and the base's lineage have not.
+    /// What the image has that its base has not; everything where no base is named.
     pub new: New,
     /// Why this verdict, in words.
     pub reason: String,
@@ -143,10 +143,10 @@ pub struct RunnerUp {
     pub only_runner_up_paths: Vec<String>,
 }
 
-/// What an image adds.
+/// What an image adds to its base. A file that the base took away from its own base, and the image brought back, is new.
 #[derive(Debug, Clone, Serialize)]
 pub struct New {
-    /// Files whose content is in no part of the lineage, of all files.
+    /// Files whose content is not empty and at no path of the base, of all files.
     pub files: Share,
     /// Sum of their sizes.
     pub bytes: u64,

@@ -1,27 +1,27 @@
 //! What a base is itself built on, and so on down.
 //!
 //! Stored images whose whole stack of layers is the lower part of another's are its ancestors for certain. Below the
-//! lowest of them, content decides: an ancestor is a smaller image that is all there.
+//! lowest of them, content decides: an ancestor is a smaller image that is all there. No image is named twice, none
+//! that is itself built on one that was named, and none for another platform.
 
-use layerprint_store::id::{ChainId, ImageId, SetId};
-use layerprint_store::{ImageRecord, MergedView, Result, Store};
+use layerprint_store::id::{ChainId, DiffId, ImageId, SetId};
+use layerprint_store::{Content, ImageRecord, MergedView, Platform, Result, Store};
 
+use crate::compare::compare;
+use crate::created;
 use crate::finding::{Evidence, Kin};
 use crate::rank::PRESENT_MIN;
 use crate::scan::{Overlap, share};
 use crate::subject::Layers;
 
 /// Containment at which a smaller stored image is taken for an ancestor: a base edits some files of its own base.
-const ANCESTOR_CONTAINMENT: f64 = 0.98;
-/// Containment in the image in question below which an ancestor of its base is not looked for: it would itself have
-/// been a better base than one that is all but gone.
-const ANCESTOR_SHOWS: f64 = 0.05;
+pub(crate) const ANCESTOR_CONTAINMENT: f64 = 0.98;
 /// Longest lineage that is followed.
 const GENERATIONS_MAX: usize = 16;
 
 /// Returns the stored images whose whole stack of layers is a prefix of these layers, longest first. Images without
 /// any content are no base.
-pub(crate) fn by_chain(store: &Store, layers: &[layerprint_store::id::DiffId]) -> Result<Vec<ImageRecord>> {
+pub(crate) fn by_chain(store: &Store, layers: &[DiffId]) -> Result<Vec<ImageRecord>> {
     let mut found = Vec::new();
     for chain in ChainId::of_prefixes(layers).iter().rev() {
         for id in store.images_by_chain(chain)? {
@@ -31,79 +31,134 @@ pub(crate) fn by_chain(store: &Store, layers: &[layerprint_store::id::DiffId]) -
     Ok(found)
 }
 
-/// Returns the lineage of a base, parent first. `candidates` are the images that share much with what is built on it.
-pub(crate) fn lineage(store: &Store, base: &ImageRecord, candidates: &[Overlap]) -> Result<Vec<Kin>> {
-    let mut kin: Vec<Kin> = Vec::new();
-    let mut current = base.clone();
+/// Returns the lineage of an image's base, parent first. `candidates` are the images that share something with it.
+pub(crate) fn lineage(
+    store: &Store,
+    image: &ImageRecord,
+    base: &ImageRecord,
+    candidates: &[Overlap],
+) -> Result<Vec<Kin>> {
+    let platform = narrowed(&image.platform, &base.platform);
+    let mut walk = Walk { store, candidates, platform, passed: vec![image.clone(), base.clone()] };
+    let mut kin = Vec::new();
     while kin.len() < GENERATIONS_MAX {
-        let next = match chain_parent(store, &current)? {
-            Some(parent) => Some((parent, Evidence::ChainId, 1.0)),
-            None => content_parent(store, &current, candidates)?,
-        };
-        let Some((parent, evidence, containment)) = next else { break };
-        kin.push(Kin {
-            names: tie_names(store, &parent.set_id)?,
-            evidence,
-            containment,
-            set_id: parent.set_id,
-        });
-        current = parent;
+        let Some((parent, next)) = walk.parent()? else { break };
+        kin.push(next);
+        walk.passed.push(parent);
     }
     Ok(kin)
 }
 
-/// The nearest ancestor by layers. One with the very same contents (an empty layer on top) is the same, not below.
-fn chain_parent(store: &Store, image: &ImageRecord) -> Result<Option<ImageRecord>> {
-    let found = by_chain(store, &image.layers)?;
-    Ok(found
-        .into_iter()
-        .find(|parent| parent.set_id != image.set_id && parent.layers.len() < image.layers.len()))
-}
-
-fn content_parent(
-    store: &Store,
-    image: &ImageRecord,
-    candidates: &[Overlap],
-) -> Result<Option<(ImageRecord, Evidence, f64)>> {
-    let layers = Layers::stored(store, &image.layers)?;
-    let contents = layers.view().contents();
-    let mut best: Option<(ImageRecord, u64, f64)> = None;
-    let smaller = |overlap: &&Overlap| {
-        let record = &overlap.record;
-        record.content_count < image.content_count
-            && record.content_count >= PRESENT_MIN
-            && record.platform.fits(&image.platform)
-            && overlap.containment() >= ANCESTOR_SHOWS
-    };
-    for candidate in candidates.iter().filter(smaller) {
-        let layers = Layers::stored(store, &candidate.record.layers)?;
-        let present = shared(&layers.view(), &contents);
-        let containment = share(present, candidate.record.content_count);
-        if containment >= ANCESTOR_CONTAINMENT && best.as_ref().is_none_or(|(_, most, _)| present > *most) {
-            best = Some((candidate.record.clone(), present, containment));
-        }
+/// What an image runs on that does not say it itself, but is built on one that does.
+fn narrowed(image: &Platform, base: &Platform) -> Platform {
+    let either = |image: &String, base: &String| if image.is_empty() { base.clone() } else { image.clone() };
+    Platform {
+        os: either(&image.os, &base.os),
+        architecture: either(&image.architecture, &base.architecture),
+        variant: either(&image.variant, &base.variant),
+        os_version: either(&image.os_version, &base.os_version),
     }
-    Ok(best.map(|(record, _, containment)| (record, Evidence::Content, containment)))
 }
 
-fn shared(view: &MergedView, contents: &[layerprint_store::Content]) -> u64 {
-    let held = |content: &layerprint_store::Content| {
-        contents.binary_search_by(|other| other.id.cmp(&content.id)).is_ok()
-    };
+/// A way from a base down to its oldest ancestor.
+struct Walk<'a> {
+    store: &'a Store,
+    candidates: &'a [Overlap],
+    platform: Platform,
+    /// The image, its base and the ancestors so far.
+    passed: Vec<ImageRecord>,
+}
+
+impl Walk<'_> {
+    fn parent(&self) -> Result<Option<(ImageRecord, Kin)>> {
+        let child = self.passed.last().expect("a walk starts at the base");
+        let layers = Layers::stored(self.store, &child.layers)?;
+        let view = layers.view();
+        let contents = view.contents();
+        let by_chain = by_chain(self.store, &child.layers)?.into_iter().find(|parent| self.is_open(parent));
+        let (parent, evidence) = match by_chain {
+            Some(parent) => (parent, Evidence::ChainId),
+            None => match self.by_content(child, &view, &contents)? {
+                Some(parent) => (parent, Evidence::Content),
+                None => return Ok(None),
+            },
+        };
+        let layers = Layers::stored(self.store, &parent.layers)?;
+        let kin = Kin {
+            names: tie_names(self.store, &parent.set_id, &self.platform)?,
+            evidence,
+            containment: share(shared(&layers.view(), &contents), parent.content_count),
+            set_id: parent.set_id,
+        };
+        Ok(Some((parent, kin)))
+    }
+
+    /// Returns false for what cannot come next. One with the very same contents as another that was passed (an empty
+    /// layer on top) is the same, not below.
+    fn is_open(&self, image: &ImageRecord) -> bool {
+        let is_above = |passed: &ImageRecord| {
+            image.layers.len() >= passed.layers.len() && image.layers.starts_with(&passed.layers)
+        };
+        image.platform.fits(&self.platform)
+            && !self.passed.iter().any(|passed| passed.set_id == image.set_id || is_above(passed))
+    }
+
+    /// The smaller image that explains most of a child: it is all there, was not made later, and the child adds more
+    /// to it than it changes. Two rebuilds of one image change files and add next to none.
+    fn by_content(
+        &self,
+        child: &ImageRecord,
+        view: &MergedView,
+        contents: &[Content],
+    ) -> Result<Option<ImageRecord>> {
+        let mut best: Option<(i128, &ImageRecord)> = None;
+        let smaller = |record: &&ImageRecord| {
+            (PRESENT_MIN..child.content_count).contains(&record.content_count)
+                && self.is_open(record)
+                && !created::is_after(record, child)
+        };
+        for record in self.candidates.iter().map(|candidate| &candidate.record).filter(smaller) {
+            let layers = Layers::stored(self.store, &record.layers)?;
+            let parent = layers.view();
+            let present = shared(&parent, contents);
+            let balance = 2 * i128::from(present) - i128::from(record.content_count);
+            let is_better = best.is_none_or(|(most, _)| balance > most);
+            if share(present, record.content_count) >= ANCESTOR_CONTAINMENT
+                && is_better
+                && adds_more_than_it_changes(view, &parent)
+            {
+                best = Some((balance, record));
+            }
+        }
+        Ok(best.map(|(_, record)| record.clone()))
+    }
+}
+
+fn adds_more_than_it_changes(child: &MergedView, parent: &MergedView) -> bool {
+    let kept = compare(parent, child);
+    let added = child.file_count() - kept.same - kept.modified;
+    added > kept.modified
+}
+
+fn shared(view: &MergedView, contents: &[Content]) -> u64 {
+    let held = |content: &Content| contents.binary_search_by(|other| other.id.cmp(&content.id)).is_ok();
     view.contents().iter().filter(|content| held(content)).count() as u64
 }
 
-/// Returns the stored images with these contents.
-pub(crate) fn tie(store: &Store, set: &SetId) -> Result<Vec<ImageRecord>> {
+/// Returns the stored images with these contents that can run on a platform, in order of ids.
+pub(crate) fn tie(store: &Store, set: &SetId, platform: &Platform) -> Result<Vec<ImageRecord>> {
     let ids: Vec<ImageId> = store.images_by_set(set)?;
-    ids.iter().filter_map(|id| store.image(id).transpose()).collect()
+    let mut images: Vec<ImageRecord> =
+        ids.iter().filter_map(|id| store.image(id).transpose()).collect::<Result<_>>()?;
+    images.retain(|image| image.platform.fits(platform));
+    Ok(images)
 }
 
-/// Returns all names of the stored images with these contents, sorted.
-pub(crate) fn tie_names(store: &Store, set: &SetId) -> Result<Vec<String>> {
+/// Returns all names of those images, sorted.
+pub(crate) fn tie_names(store: &Store, set: &SetId, platform: &Platform) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for id in store.images_by_set(set)? {
-        names.extend(store.names_of(&id)?);
+    for image in tie(store, set, platform)? {
+        names.extend(store.names_of(&image.id)?);
     }
     names.sort();
     names.dedup();

@@ -1,8 +1,9 @@
 //! The exact overlap of one set of contents with that of every stored image.
 //!
 //! A bound comes first: what an image shares is at most what its layers share, and each distinct layer is looked at
-//! once. Only images that could share a twentieth of themselves are merged and counted exactly; less than that is no
-//! evidence of anything. This reads every layer's contents for every question.
+//! once. Only images that could share a twentieth of themselves are merged and counted exactly. Those that turn out to
+//! share less are left out, too, so that the answer does not depend on how good the bound was. This reads every layer's
+//! contents for every question.
 
 use std::collections::HashMap;
 
@@ -34,10 +35,11 @@ impl Overlap {
     }
 }
 
-/// Least share of a stored image that is worth an exact count.
+/// Least share of a stored image that is evidence of anything: one part in so many.
 const SHARE_DIVISOR: u64 = 20;
 
-/// Counts what every image of `candidates` shares with `contents`. Images that share next to nothing are left out.
+/// Counts what every image of `candidates` shares with `contents`, in the order given. Images that share less than
+/// a twentieth of themselves are left out.
 pub(crate) fn scan(
     store: &Store,
     candidates: Vec<ImageRecord>,
@@ -46,10 +48,17 @@ pub(crate) fn scan(
     let bounds = layer_bounds(store, &candidates, contents)?;
     let promising = |record: &ImageRecord| {
         let bound: u64 = record.layers.iter().map(|layer| bounds[layer]).sum();
-        bound > 0 && bound.saturating_mul(SHARE_DIVISOR) >= record.content_count
+        is_enough(bound, record.content_count)
     };
     let promising: Vec<_> = candidates.into_iter().filter(promising).collect();
-    promising.into_par_iter().map(|record| count(store, record, contents)).collect()
+    let counted = promising.into_par_iter().map(|record| count(store, record, contents));
+    let mut overlaps: Vec<Overlap> = counted.collect::<Result<_>>()?;
+    overlaps.retain(|overlap| is_enough(overlap.present, overlap.record.content_count));
+    Ok(overlaps)
+}
+
+fn is_enough(present: u64, total: u64) -> bool {
+    present > 0 && present.saturating_mul(SHARE_DIVISOR) >= total
 }
 
 fn layer_bounds(
@@ -69,7 +78,12 @@ fn layer_bounds(
     layers.into_par_iter().map(bound).collect()
 }
 
-fn count(store: &Store, record: ImageRecord, contents: &HashMap<ContentId, u64>) -> Result<Overlap> {
+/// Counts what one stored image shares with `contents`.
+pub(crate) fn count(
+    store: &Store,
+    record: ImageRecord,
+    contents: &HashMap<ContentId, u64>,
+) -> Result<Overlap> {
     let layers = Layers::stored(store, &record.layers)?;
     let (mut present, mut present_bytes) = (0, 0_u64);
     for content in layers.view().contents() {

@@ -43,14 +43,14 @@ impl Layers {
         layers.iter().map(read).collect::<Result<_>>().map(Self)
     }
 
-    /// Returns the layers, lowest first.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Fingerprint> {
+    /// Returns them, lowest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Fingerprint> {
         self.0.iter().map(|layer| &**layer)
     }
 
     /// Merges them: the files as a container would see them.
     pub fn view(&self) -> MergedView<'_> {
-        MergedView::of(self.0.iter().map(|layer| &**layer))
+        MergedView::of(self.iter())
     }
 }
 
