@@ -23,14 +23,12 @@ pub(crate) struct Choice<'a> {
     pub(crate) overlap: &'a Overlap,
     pub(crate) evidence: Evidence,
     pub(crate) taken: Taken,
-    /// Sets of contents of which only a part was taken: they are no rivals.
-    pub(crate) relatives: HashSet<SetId>,
 }
 
 impl<'a> Choice<'a> {
     /// Takes the stored image whose layers are the lowest of the one in question.
     pub(crate) fn by_chain(overlap: &'a Overlap) -> Self {
-        Self { overlap, evidence: Evidence::ChainId, taken: Taken::Whole, relatives: HashSet::new() }
+        Self { overlap, evidence: Evidence::ChainId, taken: Taken::Whole }
     }
 }
 
@@ -75,10 +73,9 @@ pub(crate) fn choose<'a>(
     let plausible = |ranked: &&Ranked| ranked.overlap.containment() >= FAMILY_CONTAINMENT_MIN;
     let plausible: Vec<&Ranked> = ranking.ranked.iter().filter(plausible).collect();
     let taken = taken(store, subject, view, &plausible, ranking.retention)?;
-    let relatives: HashSet<SetId> = taken.keys().copied().collect();
     let choice = |overlap: &'a Overlap| {
         let taken = taken.get(&overlap.record.set_id).copied().unwrap_or(Taken::Whole);
-        Choice { overlap, evidence: Evidence::Content, taken, relatives: relatives.clone() }
+        Choice { overlap, evidence: Evidence::Content, taken }
     };
     let mut relative: Option<Choice> = None;
     for ranked in plausible {

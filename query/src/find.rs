@@ -68,9 +68,8 @@ impl Answer<'_> {
         let files = compare::compare(&view, self.view);
         let lineage = lineage::lineage(self.store, &self.subject.record, record, self.overlaps)?;
         let runner_up = self.next_best(record, &lineage);
-        let rival = runner_up.filter(|ranked| !choice.relatives.contains(&ranked.overlap.record.set_id));
         let (verdict, reason) =
-            judge(choice, &files, rival.map(|ranked| ranked.overlap), &self.subject.record);
+            judge(choice, &files, runner_up.map(|ranked| ranked.overlap), &self.subject.record);
         if verdict == Verdict::None {
             return self.nothing(reason);
         }

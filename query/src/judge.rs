@@ -22,7 +22,7 @@ pub(crate) const FAMILY_CONTAINMENT_MIN: f64 = 0.1;
 /// differs in a quarter of the paths that both have, or more.
 const AGREEMENT_MIN: f64 = 0.75;
 
-/// Says whether an image is built on what was chosen. `rival` is the next best that is no relative of the choice.
+/// Says whether an image is built on what was chosen. `rival` is the next best that is no ancestor of the choice.
 pub(crate) fn judge(
     choice: &Choice,
     files: &Comparison,

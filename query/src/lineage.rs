@@ -103,8 +103,7 @@ impl Walk<'_> {
             && !self.passed.iter().any(|passed| passed.set_id == image.set_id || is_above(passed))
     }
 
-    /// The smaller image that explains most of a child: it is all there, was not made later, and the child adds more
-    /// to it than it changes. Two rebuilds of one image change files and add next to none.
+    /// The smaller image that explains most of a child: it is all there and was not made later.
     fn by_content(
         &self,
         child: &ImageRecord,
@@ -125,7 +124,7 @@ impl Walk<'_> {
             let is_better = best.is_none_or(|(most, _)| balance > most);
             if share(present, record.content_count) >= ANCESTOR_CONTAINMENT
                 && is_better
-                && adds_more_than_it_changes(view, &parent)
+                && is_grown(view, &parent)
             {
                 best = Some((balance, record));
             }
@@ -134,10 +133,12 @@ impl Walk<'_> {
     }
 }
 
-fn adds_more_than_it_changes(child: &MergedView, parent: &MergedView) -> bool {
+/// Returns true if a child has its parent's files at their paths and adds more than it changes. Two rebuilds of one image
+/// change files and add next to none.
+fn is_grown(child: &MergedView, parent: &MergedView) -> bool {
     let kept = compare(parent, child);
     let added = child.file_count() - kept.same - kept.modified;
-    added > kept.modified
+    share(kept.same, kept.total) >= ANCESTOR_CONTAINMENT && added > kept.modified
 }
 
 fn shared(view: &MergedView, contents: &[Content]) -> u64 {
