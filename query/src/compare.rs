@@ -1,6 +1,6 @@
 //! What became of a base in an image, file by file.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use layerprint_store::id::ContentId;
 use layerprint_store::{Content, Entry, MergedView};
@@ -35,6 +35,12 @@ pub struct Comparison {
     pub modified: u64,
     /// Gone.
     pub deleted: u64,
+    /// Sizes of those with the same path and content, in the base.
+    pub same_bytes: u64,
+    /// Sizes of the modified ones, in the base.
+    pub modified_bytes: u64,
+    /// Where the base's tree stands in the image, if it was moved as a whole: `rootfs`.
+    pub moved_to: Option<String>,
 }
 
 impl Comparison {
@@ -44,19 +50,14 @@ impl Comparison {
     }
 }
 
-/// Tells what became of one file of a base.
-pub fn state_of(path: &[u8], content: &Content, image: &MergedView, held: &HashSet<ContentId>) -> FileState {
-    match image.get(path).and_then(Entry::content) {
+/// Tells what became of one file of a base. `there` is what the image has at its path.
+fn state_of(content: &Content, there: Option<&Entry>, held: &HashSet<ContentId>) -> FileState {
+    let there = there.and_then(Entry::content);
+    match there {
         Some(there) if there.id == content.id => FileState::Same,
-        // An empty file is everywhere; one that is gone has not moved.
-        other if held.contains(&content.id) && content.size_bytes > 0 => {
-            if other.is_none() {
-                FileState::Moved
-            } else {
-                FileState::Modified
-            }
-        }
         Some(_) => FileState::Modified,
+        // An empty file is everywhere; one that is gone has not moved.
+        None if held.contains(&content.id) && content.size_bytes > 0 => FileState::Moved,
         None => FileState::Deleted,
     }
 }
@@ -67,20 +68,66 @@ pub fn held(view: &MergedView) -> HashSet<ContentId> {
 }
 
 /// Counts what became of a base in an image.
+///
+/// Where more files moved than stayed and most of them moved to the same folder, the whole tree was moved (as by
+/// `COPY --from=base / /rootfs`), and paths are compared below that folder.
 pub fn compare(base: &MergedView, image: &MergedView) -> Comparison {
     let held = held(image);
+    let counts = compare_below(b"", base, image, &held);
+    if counts.moved <= counts.same {
+        return counts;
+    }
+    match moved_to(base, image, counts.moved) {
+        Some(folder) => {
+            let moved_to = Some(String::from_utf8_lossy(&folder).into_owned());
+            Comparison { moved_to, ..compare_below(&folder, base, image, &held) }
+        }
+        None => counts,
+    }
+}
+
+fn compare_below(
+    folder: &[u8],
+    base: &MergedView,
+    image: &MergedView,
+    held: &HashSet<ContentId>,
+) -> Comparison {
     let mut counts = Comparison::default();
     for (path, content) in base.files() {
         counts.total += 1;
-        let count = match state_of(path, content, image, &held) {
-            FileState::Same => &mut counts.same,
-            FileState::Moved => &mut counts.moved,
-            FileState::Modified => &mut counts.modified,
-            FileState::Deleted => &mut counts.deleted,
-        };
-        *count += 1;
+        let there =
+            if folder.is_empty() { image.get(path) } else { image.get(&[folder, b"/", path].concat()) };
+        match state_of(content, there, held) {
+            FileState::Same => {
+                counts.same += 1;
+                counts.same_bytes = counts.same_bytes.saturating_add(content.size_bytes);
+            }
+            FileState::Moved => counts.moved += 1,
+            FileState::Modified => {
+                counts.modified += 1;
+                counts.modified_bytes = counts.modified_bytes.saturating_add(content.size_bytes);
+            }
+            FileState::Deleted => counts.deleted += 1,
+        }
     }
     counts
+}
+
+/// Returns the folder to which at least half of the files that moved did.
+fn moved_to(base: &MergedView, image: &MergedView, moved: u64) -> Option<Vec<u8>> {
+    let mut places: HashMap<ContentId, Vec<&[u8]>> = HashMap::new();
+    for (path, content) in image.files().filter(|(_, content)| content.size_bytes > 0) {
+        places.entry(content.id).or_default().push(path);
+    }
+    let mut votes: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for (path, content) in base.files() {
+        let found = places.get(&content.id).into_iter().flatten();
+        let folders = found.filter_map(|place| place.strip_suffix(path)?.strip_suffix(b"/"));
+        // One content may stand in several places, but a file votes once for each folder that fits.
+        folders.for_each(|folder| *votes.entry(folder).or_default() += 1);
+    }
+    let (folder, votes) = votes.into_iter().max_by_key(|(_, votes)| *votes)?;
+    (votes * 2 >= moved).then(|| folder.to_vec())
 }
 
 /// Counts the image's files whose contents are in none of the bases. An empty file has none that could be new.
@@ -151,10 +198,35 @@ mod tests {
         for (name, files, [same, moved, modified, deleted]) in cases {
             let image = layer(files);
             let (base, image) = (MergedView::of([&base]), MergedView::of([&image]));
-            let expected = Comparison { total: 3, same, moved, modified, deleted };
-            assert_eq!(compare(&base, &image), expected, "{name}");
-            assert_eq!(expected.present(), same + moved);
+            let found = compare(&base, &image);
+            let counts = [found.same, found.moved, found.modified, found.deleted];
+            assert_eq!((found.total, counts), (3, [same, moved, modified, deleted]), "{name}");
+            assert_eq!(found.present(), same + moved);
         }
+    }
+
+    #[test]
+    fn a_tree_that_was_moved_as_a_whole_is_compared_where_it_stands() {
+        let base =
+            layer(&[("bin/sh", "shell"), ("etc/motd", "hi"), ("etc/fstab", "disk"), ("lib/c", "library")]);
+        let image = layer(&[
+            ("srv/root/bin/sh", "shell"),
+            ("srv/root/etc/motd", "HI"),
+            ("srv/root/lib/c", "library"),
+            ("etc/fstab", "none"),
+        ]);
+        let found = compare(&MergedView::of([&base]), &MergedView::of([&image]));
+        let expected = Comparison {
+            total: 4,
+            same: 2,
+            moved: 0,
+            modified: 1,
+            deleted: 1,
+            same_bytes: 12,
+            modified_bytes: 2,
+            moved_to: Some("srv/root".to_owned()),
+        };
+        assert_eq!(found, expected);
     }
 
     #[test]

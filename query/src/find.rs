@@ -119,6 +119,7 @@ impl Answer<'_> {
             contents: Share::of(*present, record.content_count),
             bytes: Share::of(*present_bytes, record.content_size_bytes),
             agreement: rank::agreement(files.same, files.modified),
+            agreement_bytes: rank::agreement(files.same_bytes, files.modified_bytes),
             files,
             layers_shared: record.layers.iter().zip(own).take_while(|(base, own)| base == own).count(),
             score: rank::score(choice.overlap, self.ranking.lambda),

@@ -88,6 +88,8 @@ pub struct Base {
     pub bytes: Share,
     /// Of the base's paths that the image still has, the share with the base's content.
     pub agreement: f64,
+    /// The same by bytes: what tells an image that edits many small files from a relative whose programs differ.
+    pub agreement_bytes: f64,
     /// What became of the base's files.
     pub files: Comparison,
     /// How many of the image's lowest layers are the base's; 0 if they were squashed or rebuilt.

@@ -11,11 +11,8 @@ use std::cmp::Ordering;
 
 use crate::scan::{Overlap, share};
 
-/// Containment at which a base counts as complete: what is missing could be one file edited in two hundred.
-pub(crate) const COMPLETE: f64 = 0.995;
-
-/// What shares less than one part in so many of what another shares does not compare with it, even if it is complete:
-/// a whole busybox inside a Debian does not make the image one built on busybox.
+/// What shares less than one part in so many of what another shares does not compare with it, even if all of it is
+/// there: a whole busybox inside a Debian does not make the image one built on busybox.
 const COMPARABLE: u64 = 2;
 
 /// Least evidence for naming a base, in contents: fewer prove nothing, however small the base is. Somebody could
@@ -49,37 +46,30 @@ pub(crate) struct Ranked<'a> {
     pub(crate) score: f64,
 }
 
-/// Orders all that have enough evidence.
+/// Orders all that have enough evidence, the highest score first.
 ///
-/// Complete bases come first, unless what they share is next to nothing beside another. Of two complete ones the larger
-/// is better if more of what it adds is there than is missing; of others, that with the higher score.
+/// There is no rule that a base which is all there comes first: an image that edits six files of its base leaves that
+/// base's own base whole. With this lambda none is needed; a complete base loses only to one that holds it and of
+/// whose own files five in six are there.
 pub(crate) fn rank(overlaps: &[Overlap]) -> Ranking<'_> {
     let overlaps: Vec<&Overlap> = overlaps.iter().filter(|overlap| is_worth_a_look(overlap)).collect();
-    let present_max = overlaps.iter().map(|overlap| overlap.present).max().unwrap_or(0);
-    let retention = retention(&overlaps, present_max);
+    let retention = retention(&overlaps);
     let lambda = lambda(retention);
     let mut ranked: Vec<_> =
         overlaps.into_iter().map(|overlap| Ranked { score: score(overlap, lambda), overlap }).collect();
-    ranked.sort_by(|a, b| order(a, b, present_max));
+    ranked.sort_by(order);
     Ranking { ranked, retention, lambda }
 }
 
-/// Compares tuples of figures of one image each, so any three are ordered alike whichever two are compared first.
-fn order(a: &Ranked, b: &Ranked, present_max: u64) -> Ordering {
-    let balance = |ranked: &Ranked| {
-        let Overlap { present, .. } = *ranked.overlap;
-        let preferred = ranked.overlap.containment() >= COMPLETE && is_comparable(present, present_max);
-        preferred.then(|| i128::from(present) - i128::from(ranked.overlap.missing()))
-    };
-    // None, which is not preferred, is less than any balance. The id is no evidence; it makes the order the same
-    // every time.
-    let descending = balance(b).cmp(&balance(a)).then_with(|| b.score.total_cmp(&a.score));
-    descending.then_with(|| a.overlap.record.id.cmp(&b.overlap.record.id))
+/// The id is no evidence; it makes the order the same every time.
+fn order(a: &Ranked, b: &Ranked) -> Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.overlap.record.id.cmp(&b.overlap.record.id))
 }
 
 /// The best containment among those that share at least half of what any does: how much the image kept. A small stored
 /// set that happens to be whole would make every missing file of the others look impossible.
-fn retention(overlaps: &[&Overlap], present_max: u64) -> f64 {
+fn retention(overlaps: &[&Overlap]) -> f64 {
+    let present_max = overlaps.iter().map(|overlap| overlap.present).max().unwrap_or(0);
     let large = overlaps.iter().filter(|overlap| is_comparable(overlap.present, present_max));
     let retention = large.map(|overlap| overlap.containment()).fold(0.0, f64::max);
     retention.clamp(RETENTION.0, RETENTION.1)
@@ -115,7 +105,7 @@ pub(crate) fn is_draw(a: &Overlap, b: &Overlap) -> bool {
     (a.present, a.missing()) == (b.present, b.missing())
 }
 
-/// Share of the base's paths that the image still has and that hold the base's content.
+/// Share of what the image has at the base's paths that is the base's: of files, or of their bytes.
 ///
 /// A deleted file says nothing about which base it was; a path with another content speaks against it. Where no path
 /// is left (the whole tree was moved) nothing speaks against it.
@@ -162,11 +152,13 @@ mod tests {
 
     #[test]
     fn bases_are_ordered_by_what_is_there_and_what_is_missing() {
-        let cases: [(&str, &Counts, &[u8]); 12] = [
+        let cases: [(&str, &Counts, &[u8]); 14] = [
             ("larger of two complete ones", &[(300, 300), (500, 500)], &[1, 0]),
             ("complete before larger with a file in ten missing", &[(300, 300), (540, 600)], &[0, 1]),
             ("busybox in a Debian", &[(20, 20), (270, 300)], &[1, 0]),
-            ("most of what it adds is there", &[(3000, 3000), (3003, 3005)], &[1, 0]),
+            ("nearly all of what it adds is there", &[(3000, 3000), (3095, 3100)], &[1, 0]),
+            ("its own base is whole, six of its files are edited", &[(1400, 1400), (2094, 2100)], &[1, 0]),
+            ("most of what it adds is there", &[(3000, 3000), (3060, 3100)], &[0, 1]),
             ("most of what it adds is missing", &[(3000, 3000), (3001, 3010)], &[0, 1]),
             ("sibling", &[(2990, 3000), (2960, 3000)], &[0, 1]),
             ("half is gone from all, slim has all that is there", &[(150, 300), (150, 450)], &[0, 1]),
@@ -213,10 +205,9 @@ mod tests {
             let overlaps: Vec<_> =
                 numbered.map(|(id, &(present, missing))| overlap(id, present, present + missing)).collect();
             let ranking = rank(&overlaps);
-            let max = counts.iter().map(|(present, _)| *present).max().unwrap();
             for (place, a) in ranking.ranked.iter().enumerate() {
                 for (other, b) in ranking.ranked.iter().enumerate() {
-                    prop_assert_eq!(order(a, b, max), place.cmp(&other));
+                    prop_assert_eq!(order(a, b), place.cmp(&other));
                 }
             }
         }
