@@ -197,6 +197,9 @@ fn print_base(out: &mut impl Write, base: &Base) -> io::Result<()> {
             count(files.deleted),
         ),
     )?;
+    if let Some(folder) = &files.moved_to {
+        row(out, "", &format!("its tree stands in {}/", plain(folder)))?;
+    }
     for (index, kin) in base.lineage.iter().enumerate() {
         let label = if index == 0 { "on" } else { "" };
         row(out, label, &format!("{}  {DIM}{}{DIM:#}", names(&kin.names), evidence(kin.evidence)))?;

@@ -161,7 +161,16 @@ pub(crate) fn tie_names(store: &Store, set: &SetId, platform: &Platform) -> Resu
     for image in tie(store, set, platform)? {
         names.extend(store.names_of(&image.id)?);
     }
+    if names.iter().any(|name| !is_place(name)) {
+        names.retain(|name| !is_place(name));
+    }
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// An image without a name goes by where it was found: a path, and which of several it was there. That is its name
+/// only as long as no other image with the same contents has a real one.
+fn is_place(name: &str) -> bool {
+    name.contains([' ', '\\']) || name.contains(":/") || name.starts_with(['/', '.'])
 }
