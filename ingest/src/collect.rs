@@ -9,9 +9,9 @@ use layerprint_store::id::{DiffId, ImageId};
 
 use crate::error::{IngestError, LayerError};
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
-use crate::journal::Seen;
 use crate::pipeline::Run;
 use crate::progress::{Failure, ImageRow, Progress, SkipReason, Summary};
+use crate::seen::Seen;
 
 /// Images that are committed together at most. A commit costs two waits for the disk.
 const GROUP_IMAGES_MAX: usize = 256;
@@ -100,7 +100,7 @@ impl<'a> Collector<'a> {
             Event::Skipped(skipped, images) => {
                 self.summary.images_known += images;
                 (self.run.observer)(Progress::Skipped(&skipped));
-                // What the journal vouches for is counted, not listed: there may be thousands.
+                // What is unchanged is counted, not listed: there may be thousands.
                 if skipped.reason != SkipReason::Unchanged {
                     self.summary.skipped.push(skipped);
                 } else {
@@ -211,14 +211,14 @@ impl<'a> Collector<'a> {
         self.close(number)
     }
 
-    /// Enters a source into the journal when all its images are done. It is committed with them or after them.
+    /// Remembers a source when all its images are done. It is committed with them or after them.
     fn close(&mut self, number: usize) -> Result<(), IngestError> {
         if self.sources.get(&number).is_none_or(|state| !state.closed || state.unfinished > 0) {
             return Ok(());
         }
         let done = self.sources.remove(&number).expect("it was there a line above");
-        match (self.run.journal, done.seen) {
-            (Some(journal), Some(seen)) if !done.failed => Ok(journal.enter(seen, &done.images)?),
+        match (self.run.seen, done.seen) {
+            (Some(sources), Some(seen)) if !done.failed => Ok(sources.enter(seen, &done.images)?),
             _ => Ok(()),
         }
     }

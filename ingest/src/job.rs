@@ -7,10 +7,10 @@ use layerprint_store::id::{BlobDigest, DiffId};
 
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
-use crate::journal::Seen;
 use crate::layer::Promise;
 use crate::plan::ImagePlan;
 use crate::progress::{Failure, ImageRow, Skipped};
+use crate::seen::Seen;
 use crate::tree::FileRange;
 
 /// Tells one reading of bytes from all others: the file, the offset in it, and what is promised of them. One image's

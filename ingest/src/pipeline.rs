@@ -16,10 +16,10 @@ use layerprint_store::{Platform, Store};
 
 use crate::collect::Collector;
 use crate::error::IngestError;
-use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::planner::Planner;
 use crate::progress::{Observer, Summary};
+use crate::seen::SeenSources;
 use crate::sink::{ImageRead, MemorySink, Sink, StoreSink};
 use crate::source::Source;
 use crate::worker::Worker;
@@ -54,8 +54,8 @@ pub fn ingest(
     observer: Observer,
 ) -> Result<Summary, IngestError> {
     let sink = StoreSink::new(store);
-    let journal = Journal::new(store, options);
-    let run = Run { sink: &sink, options, observer, journal: Some(&journal) };
+    let seen = SeenSources::new(store, options);
+    let run = Run { sink: &sink, options, observer, seen: Some(&seen) };
     run.all(sources, &|| Ok(store.commit()?))
 }
 
@@ -67,7 +67,7 @@ pub fn read(
     observer: Observer,
 ) -> Result<(Vec<ImageRead>, Summary), IngestError> {
     let sink = MemorySink::new(store);
-    let run = Run { sink: &sink, options, observer, journal: None };
+    let run = Run { sink: &sink, options, observer, seen: None };
     let summary = run.all(sources, &|| Ok(()))?;
     Ok((sink.into_images()?, summary))
 }
@@ -81,7 +81,7 @@ pub(crate) struct Run<'a> {
     pub(crate) options: &'a Options,
     pub(crate) observer: Observer<'a>,
     /// None where nothing is stored.
-    pub(crate) journal: Option<&'a Journal<'a>>,
+    pub(crate) seen: Option<&'a SeenSources<'a>>,
 }
 
 impl Run<'_> {

@@ -62,9 +62,9 @@ impl<'a> Planner<'a> {
     fn plan_source(&mut self, found: Found) -> Result<(), Stopped> {
         let number = self.next_source;
         self.next_source += 1;
-        let seen = self.run.journal.and_then(|journal| journal.look(&found.source));
-        let unchanged = match (self.run.journal, &seen) {
-            (Some(journal), Some(seen)) => journal.unchanged(seen, found.named),
+        let seen = self.run.seen.and_then(|sources| sources.look(&found.source));
+        let unchanged = match (self.run.seen, &seen) {
+            (Some(sources), Some(seen)) => sources.unchanged(seen, found.named),
             _ => Ok(None),
         };
         match unchanged {

@@ -83,7 +83,7 @@ pub struct Summary {
     pub images_new: u64,
     /// Images that it had.
     pub images_known: u64,
-    /// Sources that the journal vouched for.
+    /// Sources that are as an earlier run left them.
     pub sources_unchanged: u64,
     /// Images and sources that failed, in the order in which they did.
     pub failed: Vec<Failure>,

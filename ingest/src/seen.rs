@@ -1,4 +1,4 @@
-//! The journal of files that were read: one whose size and time are still the same is not opened again.
+//! The files that earlier runs have read: one whose size and time are still the same is not opened again.
 //!
 //! Only for archives: a folder's time says nothing of what is in it, and an OCI layout is known by its digests anyway.
 
@@ -18,12 +18,12 @@ pub(crate) struct Seen {
 }
 
 /// Remembers sources in the store.
-pub(crate) struct Journal<'a> {
+pub(crate) struct SeenSources<'a> {
     store: &'a Store,
     options: &'a Options,
 }
 
-impl<'a> Journal<'a> {
+impl<'a> SeenSources<'a> {
     pub(crate) fn new(store: &'a Store, options: &'a Options) -> Self {
         Self { store, options }
     }
