@@ -138,8 +138,8 @@ fn an_image_on_the_same_base_is_not_taken_for_the_base() {
     world.save("app.tar", &[app().squashed().unwrap()]);
     let sibling = &world.json(&["find", "--json", "app.tar"])[0];
     assert_eq!((&sibling["verdict"], &sibling["base"]["names"]), (&json!("family"), &json!(["child:1"])));
-    let reason = "0 of the 30 contents that its upper 1 of 2 layers add are in the image: it is more likely built on what \
-                  lies below them, which is not stored";
+    let reason = "it has the contents of the lowest 1 of the best candidate's 2 layers, but not of those above: both are \
+                  built on something that is not stored";
     assert_eq!(sibling["reason"], json!(reason));
     let built = &world.json(&["find", "--json", "child-edited.tar"])[0];
     assert_eq!((&built["verdict"], &built["base"]["names"]), (&json!("base"), &json!(["child:1"])));

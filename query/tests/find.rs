@@ -209,11 +209,11 @@ fn lineage_goes_down_only() {
 #[test]
 fn lineage_names_no_image_twice_and_none_built_on_what_was_named() {
     let slimmed = |gone: std::ops::Range<u64>| {
-        debian().named(&format!("without {}", gone.start)).layer(Layer::new().whiteouts("usr/lib", gone))
+        debian().named(&format!("without-{}", gone.start)).layer(Layer::new().whiteouts("usr/lib", gone))
     };
     let (one, other) = (slimmed(100..300), slimmed(250..300));
     let bases = store(&[debian(), one.clone(), one.clone().squashed().named("squashed"), other]);
-    let expected = "base squashed+without 100 chain-id 100/100 <- debian:12 chain-id";
+    let expected = "base squashed+without-100 chain-id 100/100 <- debian:12 chain-id";
     assert_eq!(bases.ask(&app(one, 1)), expected);
 }
 
