@@ -10,6 +10,7 @@ use crate::compare::{self, Comparison};
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 use crate::judge::judge;
 use crate::lineage::{self, by_chain, tie, tie_names};
+use crate::paths;
 use crate::rank::{self, Ranked, Ranking};
 use crate::scan::{Overlap, count, scan};
 use crate::subject::{Layers, Subject, contents_of};
@@ -29,7 +30,8 @@ pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
     let overlaps = scan(store, candidates, &contents)?;
     let (descendants, overlaps): (Vec<_>, Vec<_>) =
         overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
-    let ranking = rank::rank(&overlaps);
+    let mut ranking = rank::rank(&overlaps);
+    paths::reorder(store, &view, &mut ranking)?;
     let answer = Answer {
         store,
         subject,

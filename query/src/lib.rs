@@ -13,6 +13,7 @@ mod finding;
 mod judge;
 mod lineage;
 mod parts;
+mod paths;
 mod rank;
 mod scan;
 mod subject;
