@@ -106,7 +106,7 @@ Exit status:
 /// Where images are read from.
 #[derive(Debug, ClapArgs)]
 pub struct Sources {
-    /// Images: archives, layouts, folders, or - (see below; can be repeated)
+    /// Images: archives, layouts, folders, or - (see --help; can be repeated)
     #[arg(value_name = "SOURCE", required_unless_present = "from_list")]
     pub sources: Vec<String>,
     /// Read further sources from a file, one a line; - is standard input (can be repeated)
@@ -179,12 +179,21 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 fn platform(text: &str) -> Result<Platform, String> {
-    let mut parts = text.split('/').map(str::to_owned);
-    let (Some(os), Some(architecture)) = (parts.next(), parts.next()) else {
-        return Err("a platform is os/architecture, such as linux/arm64".into());
+    let parts: Vec<&str> = text.split('/').collect();
+    let (os, architecture, variant) = match parts[..] {
+        [os, architecture] => (os, architecture, ""),
+        [os, architecture, variant] if !variant.is_empty() => (os, architecture, variant),
+        _ => ("", "", ""),
     };
-    let variant = parts.next().unwrap_or_default();
-    Ok(Platform { os, architecture, variant, os_version: String::new() })
+    if os.is_empty() || architecture.is_empty() {
+        return Err("a platform is os/architecture[/variant], such as linux/arm64".into());
+    }
+    Ok(Platform {
+        os: os.to_owned(),
+        architecture: architecture.to_owned(),
+        variant: variant.to_owned(),
+        os_version: String::new(),
+    })
 }
 
 #[cfg(test)]

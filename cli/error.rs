@@ -9,8 +9,8 @@ use layerprint_store::StoreError;
 
 use crate::output::plain;
 
-/// The exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The exit status. Ordered: of several, the last one is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Done, or found.
     Done,
@@ -37,7 +37,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     eprintln!("error: {}", plain(&message(error)));
     if let Some(hint) = hint(error) {
-        eprintln!("hint: {hint}");
+        eprintln!("hint: {}", plain(&hint));
     }
     Status::Failed.into()
 }
@@ -76,7 +76,7 @@ pub fn hint_of(error: &IngestError) -> Option<String> {
                 !name.starts_with(['/', '.', '~']) && !name.ends_with('/') && !name.contains(".tar");
             is_name.then(|| {
                 format!(
-                    "no file of that name, nor a stored image; try: docker save {name} | layerprint find -"
+                    "no file of that name, nor a stored image; Docker's can be piped in: docker save {name} | layerprint find -"
                 )
             })
         }
@@ -94,6 +94,10 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::FormatVersion { .. } => {
             "use the version of layerprint that wrote the store, or ingest again into a new --store".into()
         }
+        StoreError::Catalogue { path, .. } | StoreError::OpenTimeout { path, .. } => format!(
+            "if the disk is full, make room; if that does not help, move {} away: it is made again from the packs",
+            path.display()
+        ),
         StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
         _ => return None,

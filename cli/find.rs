@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use layerprint_ingest::progress::{Progress, Summary};
+use layerprint_ingest::progress::{Progress, SkipReason, Summary};
 use layerprint_ingest::{Source, Transport};
 use layerprint_query::{Base, Evidence, Finding, RunnerUp, Subject, Verdict};
 use layerprint_store::{Store, StoreError};
@@ -11,7 +11,7 @@ use layerprint_store::{Store, StoreError};
 use crate::args::{Find, Global};
 use crate::error::Status;
 use crate::ingest::{Counted, complain, ingest, options, sources, store_path};
-use crate::output::{bytes, count, names, percent, plain, print_json, short};
+use crate::output::{bytes, count, counted, names, percent, plain, print_json, short};
 use crate::progress::Bars;
 
 pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
@@ -28,50 +28,85 @@ pub fn answer(
     let path = store_path(global)?;
     let store = if command.save { Store::create_or_open(&path)? } else { Store::open(&path)? };
     let mut status = Status::Done;
+    let mut ask = |origin: &str, subject: &Subject| -> anyhow::Result<Verdict> {
+        let finding = layerprint_query::find(&store, subject, origin)?;
+        on_finding(&finding)?;
+        Ok(finding.verdict)
+    };
     for source in &sources {
-        let (subjects, failed) = subjects(global, command, &store, source)?;
-        for (origin, subject) in &subjects {
-            let finding = layerprint_query::find(&store, subject, origin)?;
-            on_finding(&finding)?;
-            if finding.verdict == Verdict::None && status == Status::Done {
-                status = Status::Nothing;
-            }
-        }
-        if failed {
-            status = Status::Failed;
-        }
+        status = status.max(answer_source(global, command, &store, source, &mut ask)?);
     }
     Ok(status)
 }
 
-/// Returns the images of a source, and whether some could not be read.
-fn subjects(
+/// Asks about one image.
+type Ask<'a> = &'a mut dyn FnMut(&str, &Subject) -> anyhow::Result<Verdict>;
+
+fn answer_source(
     global: &Global,
     command: &Find,
     store: &Store,
     source: &Source,
-) -> anyhow::Result<(Vec<(String, Subject)>, bool)> {
+    ask: Ask,
+) -> anyhow::Result<Status> {
     if let Some(subject) = stored(store, source)? {
-        return Ok((vec![(source.to_string(), subject)], false));
+        return Ok(status_of(ask(&source.to_string(), &subject)?));
     }
     let options = options(&command.sources);
-    if command.save {
-        return save(global, store, source, &options);
-    }
-    let bars = Bars::new(global.quiet);
-    let observer = |event: Progress| {
-        bars.on(&event);
-        if let Progress::Failed(failure) = &event {
-            complain(&bars, failure);
+    let mut status = Status::Done;
+    let summary = match command.save {
+        true => {
+            let summary = save(global, store, source, &options)?;
+            for row in &summary.images {
+                status = status.max(status_of(ask(&row.origin, &Subject::stored(store, &row.id)?)?));
+            }
+            summary
+        }
+        false => {
+            let bars = Bars::new(global.quiet);
+            let observer = |event: Progress| observe(&bars, &event);
+            let sources = std::slice::from_ref(source);
+            let read = layerprint_ingest::read(sources, Some(store), &options, &observer);
+            bars.finish();
+            let (images, summary) = read?;
+            for image in images {
+                let image = image?;
+                let subject = Subject::new(image.record, image.names, image.layers);
+                status = status.max(status_of(ask(&image.origin, &subject)?));
+            }
+            summary
         }
     };
-    let read = layerprint_ingest::read(std::slice::from_ref(source), Some(store), &options, &observer);
-    bars.finish();
-    let (images, summary) = read?;
-    let subject = |image: layerprint_ingest::ImageRead| {
-        (image.origin, Subject::new(image.record, image.names, image.layers))
+    Ok(status.max(status_of_run(source, &summary)))
+}
+
+fn observe(bars: &Bars, event: &Progress) {
+    bars.on(event);
+    if let Progress::Failed(failure) = event {
+        complain(bars, failure);
+    }
+}
+
+fn status_of(verdict: Verdict) -> Status {
+    if verdict == Verdict::None { Status::Nothing } else { Status::Done }
+}
+
+/// A source without an image that was asked about is no success, and nobody should have to guess why.
+fn status_of_run(source: &Source, summary: &Summary) -> Status {
+    if !summary.failed.is_empty() {
+        return Status::Failed;
+    }
+    if summary.images_new + summary.images_known > 0 {
+        return Status::Done;
+    }
+    let skipped = |reason| summary.skipped.iter().filter(|skipped| skipped.reason == reason).count() as u64;
+    let other = skipped(SkipReason::OtherPlatform);
+    let found = match other {
+        0 => format!("{} looked at, none is an image", counted(summary.skipped.len() as u64, "file")),
+        other => format!("{}, all for another platform", counted(other, "image")),
     };
-    Ok((images.into_iter().map(subject).collect(), !summary.failed.is_empty()))
+    eprintln!("{}: nothing to answer for: {found}", plain(&source.to_string()));
+    Status::Nothing
 }
 
 /// A bare name that is no path may be that of a stored image.
@@ -91,17 +126,11 @@ fn save(
     store: &Store,
     source: &Source,
     options: &layerprint_ingest::Options,
-) -> anyhow::Result<(Vec<(String, Subject)>, bool)> {
+) -> anyhow::Result<Summary> {
     // Every image is to be answered for, so none may be skipped as unchanged.
     let options = layerprint_ingest::Options { rescan: true, ..options.clone() };
     let quiet_json = Global { json: false, ..global.clone() };
-    let summary: Summary =
-        ingest(&quiet_json, std::slice::from_ref(source), store, &options, &Counted::default())?;
-    let subject = |row: &layerprint_ingest::progress::ImageRow| {
-        Ok((row.origin.clone(), Subject::stored(store, &row.id)?))
-    };
-    let subjects = summary.images.iter().map(subject).collect::<anyhow::Result<_>>()?;
-    Ok((subjects, !summary.failed.is_empty()))
+    ingest(&quiet_json, std::slice::from_ref(source), store, &options, &Counted::default())
 }
 
 /// Prints a finding in the form asked for.

@@ -1,5 +1,7 @@
 //! `layerprint forget`
 
+use std::io::{self, Write};
+
 use layerprint_store::{Store, Subject};
 
 use crate::args::{Forget, Global};
@@ -21,10 +23,11 @@ pub fn run(global: &Global, command: &Forget) -> anyhow::Result<Status> {
         print_json(&forgotten)?;
         return Ok(Status::Done);
     }
+    let mut out = io::stdout().lock();
     for image in &forgotten.images {
-        println!("forgot {}", short(image));
+        writeln!(out, "forgot {}", short(image))?;
     }
     let layers = counted(forgotten.layers.len() as u64, "layer");
-    println!("{} and {layers} went with them", counted(forgotten.names, "name"));
+    writeln!(out, "{} and {layers} went with them", counted(forgotten.names, "name"))?;
     Ok(Status::Done)
 }

@@ -96,7 +96,7 @@ pub fn complain(bars: &Bars, failure: &Failure) {
     let line = if text.starts_with(origin) { text } else { format!("{origin}: {text}") };
     bars.complain(&format!("error: {}", plain(&line)));
     if let Some(hint) = hint_of(&failure.error) {
-        bars.complain(&format!("hint: {hint}"));
+        bars.complain(&format!("hint: {}", plain(&hint)));
     }
 }
 

@@ -12,6 +12,7 @@ mod progress;
 mod show;
 mod stats;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -37,7 +38,9 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Stats => stats::run(&args.global),
         Command::Forget(command) => forget::run(&args.global, command),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Args::command(), "layerprint", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "layerprint", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(Status::Done)
         }
     }

@@ -96,7 +96,7 @@ fn an_image_without_a_known_base_is_exit_status_1() {
 other.tar other:1
   image    {}  linux/amd64, 1 layer, 10 files, 97.63 KiB
   base     none known
-           no stored image shares enough with it
+           no other stored image shares enough with it
   new      10 of 10 files, 97.63 KiB
 
 ",
@@ -203,7 +203,7 @@ fn what_is_not_supported_comes_with_a_way_out() {
         (
             "my/app:1",
             "error: my/app:1: No such file or directory (os error 2)\n\
-             hint: no file of that name, nor a stored image; try: docker save my/app:1 | layerprint find -\n",
+             hint: no file of that name, nor a stored image; Docker's can be piped in: docker save my/app:1 | layerprint find -\n",
         ),
         ("./app", "error: ./app: No such file or directory (os error 2)\n"),
     ];

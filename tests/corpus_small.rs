@@ -134,10 +134,11 @@ fn find(store: &Store, corpus: &Path, row: &Truth) -> Result<Finding, String> {
     let source = row.source(corpus);
     let sources = [source.parse().map_err(|error| format!("{error}"))?];
     let read = layerprint_ingest::read(&sources, Some(store), &Options::default(), &|_| {});
-    let (mut images, summary) = read.map_err(|error| error.to_string())?;
+    let (images, summary) = read.map_err(|error| error.to_string())?;
     if let Some(failure) = summary.failed.first() {
         return Err(failure.error.to_string());
     }
+    let mut images = images.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     if images.len() != 1 {
         return Err(format!("{} images", images.len()));
     }

@@ -5,7 +5,7 @@
 //! The first member decides whether this is an archive of images at all, or the tar of a root file system.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 
 use layerprint_store::id::BlobDigest;
@@ -15,7 +15,7 @@ use crate::fingerprint::clean_path;
 use crate::layer::{LayerRead, Promise, read_layer, read_unpacked};
 use crate::limits::Limits;
 use crate::stream::{Stored, Unpacked};
-use crate::tar::{ReadSkip, Stream, TarEntry, TarKind, TarReader};
+use crate::tar::{ReadSkip, Stream, TarEntry, TarError, TarKind, TarReader};
 use crate::tree::{Blob, FileRange, LayerKnown, Member, Tree};
 
 /// Takes a layer that was read on the way and says how to find it again.
@@ -83,9 +83,19 @@ pub fn read(
         return Ok(FrontToBack::Rootfs(Box::new(layer)));
     }
     let mut reader = TarReader::new(Stream(Cursor::new(head).chain(&mut unpacked)), limits.tar.clone());
-    let mut collected = Collected { limits, take_layer, members: BTreeMap::new(), documents_bytes: 0 };
-    while let Some(entry) = reader.next_entry().map_err(|error| broken(error.into()))? {
-        collected.add(&entry, &mut reader, origin)?;
+    let mut collected =
+        Collected { limits, take_layer, members: BTreeMap::new(), documents_bytes: 0, last_error: None };
+    loop {
+        match reader.next_entry() {
+            Ok(Some(entry)) => collected.add(&entry, &mut reader, origin)?,
+            Ok(None) => break,
+            // The archive broke inside a layer, and that error says how.
+            Err(TarError::Stopped { .. }) if collected.last_error.is_some() => {
+                let cause = collected.last_error.expect("it was there a line above");
+                return Err(broken(LayerError::Io(io::Error::other(cause))));
+            }
+            Err(error) => return Err(broken(error.into())),
+        }
     }
     drop(reader);
     unpacked.drain().map_err(broken)?;
@@ -137,6 +147,8 @@ struct Collected<'a> {
     take_layer: TakeLayer<'a>,
     members: BTreeMap<Vec<u8>, Member>,
     documents_bytes: u64,
+    /// Why the last layer that could not be read could not be.
+    last_error: Option<Arc<LayerError>>,
 }
 
 impl Collected<'_> {
@@ -175,7 +187,11 @@ impl Collected<'_> {
         let promise = Promise { digest: digest_in(&entry.path), ..Promise::default() };
         Ok(Blob::Layer(match read_layer(&mut body, &promise, self.limits, &|_| ()) {
             Ok(layer) => Ok((self.take_layer)(layer)?),
-            Err(error) => Err(Arc::new(error)),
+            Err(error) => {
+                let error = Arc::new(error);
+                self.last_error = Some(error.clone());
+                Err(error)
+            }
         }))
     }
 

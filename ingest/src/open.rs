@@ -59,6 +59,9 @@ pub fn images(source: &Source, opener: &Opener) -> Result<Plans, IngestError> {
 impl Opener<'_> {
     fn archive(&self, source: &Source) -> Result<Plans, IngestError> {
         let file = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
+        if file.len_bytes() == 0 {
+            return Err(not_an_image(source, "it is empty"));
+        }
         if sniff(&source.path)? != Codec::Plain {
             return self.front_to_back(source, file);
         }
@@ -143,6 +146,9 @@ impl Opener<'_> {
             FrontToBack::Images(tree) => self.in_tree(&tree, source),
             FrontToBack::Rootfs(layer) => {
                 let paths = layer.fingerprint.entries().iter().map(|entry| &*entry.path);
+                if layer.record.entry_count == 0 {
+                    return Err(not_an_image(source, "it is empty"));
+                }
                 if source.transport != Transport::Detect || !rootfs::looks_like_rootfs(paths) {
                     return Err(not_an_image(source, "no manifest.json, index.json or repositories in it"));
                 }

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use crossbeam_channel::{bounded, unbounded};
-use layerprint_store::{Platform, Store};
+use layerprint_store::{Platform, Store, StoreError};
 
 use crate::collect::Collector;
 use crate::error::IngestError;
@@ -60,16 +60,18 @@ pub fn ingest(
 }
 
 /// Reads images for one question. Layers that `store` has are not read; nothing is written to it.
-pub fn read(
+///
+/// The images come one by one, by origin, each with its layers: only those that were read are held until then.
+pub fn read<'a>(
     sources: &[Source],
-    store: Option<&Store>,
+    store: Option<&'a Store>,
     options: &Options,
     observer: Observer,
-) -> Result<(Vec<ImageRead>, Summary), IngestError> {
+) -> Result<(impl Iterator<Item = Result<ImageRead, StoreError>> + use<'a>, Summary), IngestError> {
     let sink = MemorySink::new(store);
     let run = Run { sink: &sink, options, observer, seen: None };
     let summary = run.all(sources, &|| Ok(()))?;
-    Ok((sink.into_images()?, summary))
+    Ok((sink.into_images(), summary))
 }
 
 /// Images that may wait for their layers at one time; bounds what the planner holds.

@@ -131,17 +131,18 @@ impl<'a> MemorySink<'a> {
         Self { store, layers: Mutex::default(), blobs: Mutex::default(), images: Mutex::default() }
     }
 
-    /// Returns what was read, by origin: the threads finish in any order.
-    pub(crate) fn into_images(self) -> Result<Vec<ImageRead>, StoreError> {
+    /// Returns what was read, by origin: the threads finish in any order. Layers that the store has are read from it
+    /// when their image's turn comes.
+    pub(crate) fn into_images(self) -> impl Iterator<Item = Result<ImageRead, StoreError>> + use<'a> {
         let mut images = std::mem::take(&mut *lock(&self.images));
-        for image in &mut images {
+        images.sort_by(|a, b| (&a.origin, a.record.id).cmp(&(&b.origin, b.record.id)));
+        images.into_iter().map(move |mut image| {
             for layer in &image.record.layers {
                 let fingerprint = self.fingerprint(layer)?;
                 image.layers.push(fingerprint.expect("an image is taken only with all its layers"));
             }
-        }
-        images.sort_by(|a, b| (&a.origin, a.record.id).cmp(&(&b.origin, b.record.id)));
-        Ok(images)
+            Ok(image)
+        })
     }
 }
 

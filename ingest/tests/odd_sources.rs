@@ -417,7 +417,7 @@ fn nothing_is_no_image() {
     put(folder.path(), "null.tar", Layer::new().file("manifest.json", "null").to_tar().unwrap());
     let expected = [
         ("empty", "not a container image: no manifest.json, index.json or repositories in it"),
-        ("zero", "not a container image: no manifest.json, index.json or repositories in it"),
+        ("zero", "not a container image: it is empty"),
         ("list.tar", "not a container image: it holds no image"),
         ("null.tar", "not a container image: it holds no image"),
         ("absent", "No such file or directory (os error 2)"),

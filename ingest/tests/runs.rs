@@ -183,7 +183,7 @@ fn reading_for_a_question_writes_nothing() {
     let sources: Vec<_> = paths.iter().map(Source::detect).collect();
     let (images, summary) =
         layerprint_ingest::read(&sources, Some(&store), &Options::default(), &|_| ()).unwrap();
-    assert_eq!((images.len(), summary.images_new, summary.images_known), (4, 3, 1));
+    assert_eq!((images.count(), summary.images_new, summary.images_known), (4, 3, 1));
     store.commit().unwrap();
     assert_eq!((contents(&store), store.stats().unwrap()), before);
 }

@@ -130,15 +130,19 @@ fn moved_to(base: &MergedView, image: &MergedView, moved: u64) -> Option<Vec<u8>
     (votes * 2 >= moved).then(|| folder.to_vec())
 }
 
-/// Counts the image's files whose contents are in none of the bases. An empty file has none that could be new.
+/// Counts the image's files whose contents are in none of the bases, and the bytes of those contents, each once. An empty
+/// file has none that could be new.
 pub fn novel(image: &MergedView, bases: &[&MergedView]) -> (Share, u64) {
     let known: HashSet<ContentId> = bases.iter().flat_map(|base| held(base)).collect();
     let (mut files, mut new, mut new_bytes) = (0, 0, 0_u64);
+    let mut counted = HashSet::new();
     for (_, content) in image.files() {
         files += 1;
         if content.size_bytes > 0 && !known.contains(&content.id) {
             new += 1;
-            new_bytes = new_bytes.saturating_add(content.size_bytes);
+            if counted.insert(content.id) {
+                new_bytes = new_bytes.saturating_add(content.size_bytes);
+            }
         }
     }
     (Share::of(new, files), new_bytes)
@@ -234,8 +238,12 @@ mod tests {
         let base = layer(&[("f", "text"), ("g", "other")]);
         let image = layer(&[("f", "other"), ("n", "new"), ("m", "new"), ("e", "")]);
         let (base, image) = (MergedView::of([&base]), MergedView::of([&image]));
-        assert_eq!(novel(&image, &[&base]), (Share::of(2, 4), 6), "each path counts");
-        assert_eq!(novel(&image, &[]), (Share::of(3, 4), 11));
+        assert_eq!(
+            novel(&image, &[&base]),
+            (Share::of(2, 4), 3),
+            "each path counts, each content's bytes once"
+        );
+        assert_eq!(novel(&image, &[]), (Share::of(3, 4), 8));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
     };
     match choice {
         Some(choice) => answer.about(&choice),
-        None => answer.nothing("no stored image shares enough with it".into()),
+        None => answer.nothing("no other stored image shares enough with it".into()),
     }
 }
 
@@ -86,6 +86,13 @@ impl Answer<'_> {
             Some(stored) => {
                 let names = self.names(&stored.record)?.join(", ");
                 format!("{reason}; what holds all of it was made later, so that is built on it: {names}")
+            }
+            None => reason,
+        };
+        let record = &self.subject.record;
+        let reason = match self.store.image(&record.id)? {
+            Some(_) => {
+                format!("{reason}; it is stored itself: {}", self.store.names_of(&record.id)?.join(", "))
             }
             None => reason,
         };

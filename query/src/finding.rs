@@ -150,7 +150,7 @@ pub struct RunnerUp {
 pub struct New {
     /// Files whose content is not empty and at no path of the base, of all files.
     pub files: Share,
-    /// Sum of their sizes.
+    /// Sum of the sizes of those contents, each counted once.
     pub bytes: u64,
 }
 

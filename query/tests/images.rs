@@ -18,10 +18,10 @@ fn base() -> Image {
 
 fn answer(store: &Store, reference: &str) -> Finding {
     let sources = [reference.parse::<Source>().unwrap()];
-    let (images, summary) =
+    let (mut images, summary) =
         read(&sources, Some(store), &layerprint_ingest::Options::default(), &|_| {}).unwrap();
     assert!(summary.failed.is_empty(), "{:?}", summary.failed);
-    let image = images.into_iter().next().unwrap();
+    let image = images.next().unwrap().unwrap();
     find(store, &Subject::new(image.record, image.names, image.layers), reference).unwrap()
 }
 

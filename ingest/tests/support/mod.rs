@@ -25,6 +25,7 @@ pub fn read(source: &str) -> Outcome {
 pub fn read_with(source: &str, options: &Options) -> Outcome {
     let sources = [source.parse().unwrap()];
     let (images, summary) = layerprint_ingest::read(&sources, None, options, &|_| ()).unwrap();
+    let images: Vec<_> = images.map(Result::unwrap).collect();
     Outcome { images, summary }
 }
 
