@@ -189,10 +189,29 @@ fn within<T: Send + 'static>(
 fn open_trees(directory: &Path) -> sled::Result<(sled::Db, Vec<sled::Tree>)> {
     // Commits flush; a thread that flushes in between would only write pages twice.
     let config = sled::Config::new().path(directory).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+    remove_unfinished_snapshots(directory);
     let database = config.open()?;
     let trees = Tree::ALL.iter().map(|tree| database.open_tree(tree.name()));
     let trees = trees.collect::<sled::Result<Vec<_>>>()?;
     Ok((database, trees))
+}
+
+/// Removes snapshots that were never finished: sled writes one under this name and renames it when it is whole, but takes
+/// what a full disk or a kill left of it for damage (spacejam/sled#1527). Does nothing while another process has the
+/// database open and may be writing one.
+fn remove_unfinished_snapshots(directory: &Path) {
+    let Ok(file) = File::open(directory.join("db")) else { return };
+    if file.try_lock().is_err() {
+        return;
+    }
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            // If it stays, opening says so.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn translate(directory: &Path, error: sled::Error) -> StoreError {
@@ -210,6 +229,17 @@ fn translate(directory: &Path, error: sled::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_that_a_full_disk_cut_short_is_no_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("db");
+        drop(Catalogue::open(directory.clone()).unwrap());
+        let unfinished = directory.join("snap.0000000000000000.generating");
+        std::fs::write(&unfinished, b"").unwrap();
+        drop(Catalogue::open(directory).unwrap());
+        assert!(!unfinished.exists());
+    }
 
     #[test]
     fn opening_that_hangs_or_panics_is_an_error() {
