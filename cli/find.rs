@@ -10,9 +10,10 @@ use layerprint_store::{Store, StoreError};
 
 use crate::args::{Find, Global};
 use crate::error::Status;
-use crate::ingest::{Counted, complain, ingest, options, sources, store_path};
+use crate::ingest::{Counted, complain, ingest, options, sources};
 use crate::output::{bytes, count, counted, names, percent, plain, print_json, short};
 use crate::progress::Bars;
+use crate::store;
 
 pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
     answer(global, command, &mut |finding| print(global, finding))
@@ -25,8 +26,7 @@ pub fn answer(
     on_finding: &mut dyn FnMut(&Finding) -> anyhow::Result<()>,
 ) -> anyhow::Result<Status> {
     let sources = sources(&command.sources)?;
-    let path = store_path(global)?;
-    let store = if command.save { Store::create_or_open(&path)? } else { Store::open(&path)? };
+    let store = if command.save { store::open_or_create(global)? } else { store::open(global)? };
     let mut status = Status::Done;
     let mut ask = |origin: &str, subject: &Subject| -> anyhow::Result<Verdict> {
         let finding = layerprint_query::find(&store, subject, origin)?;

@@ -2,15 +2,15 @@
 
 use std::io::{self, Write};
 
-use layerprint_store::{Store, Subject};
+use layerprint_store::Subject;
 
 use crate::args::{Forget, Global};
 use crate::error::Status;
-use crate::ingest::store_path;
 use crate::output::{counted, print_json, short};
+use crate::store;
 
 pub fn run(global: &Global, command: &Forget) -> anyhow::Result<Status> {
-    let store = Store::open(&store_path(global)?)?;
+    let store = store::open(global)?;
     let mut images = Vec::new();
     for text in &command.images {
         match store.resolve(text)? {

@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Context;
-use etcetera::BaseStrategy;
 use layerprint_ingest::progress::{Failure, Progress, SkipReason, Summary};
 use layerprint_ingest::{Options, Source};
 use layerprint_store::Store;
@@ -14,11 +12,12 @@ use crate::args::{Global, Ingest, Sources};
 use crate::error::{Status, hint_of};
 use crate::output::{bytes, count, counted as plural, plain, print_json};
 use crate::progress::Bars;
+use crate::store;
 
 pub fn run(global: &Global, command: &Ingest) -> anyhow::Result<Status> {
     let sources = sources(&command.sources)?;
     let options = Options { rescan: command.rescan, ..options(&command.sources) };
-    let store = Store::create_or_open(&store_path(global)?)?;
+    let store = store::open_or_create(global)?;
     let counted = Counted::default();
     let summary = ingest(global, &sources, &store, &options, &counted)?;
     match global.json {
@@ -77,15 +76,6 @@ pub fn options(args: &Sources) -> Options {
         name: args.name.clone(),
         ..default
     }
-}
-
-/// Returns the store's folder: as told, else in the XDG data folder.
-pub fn store_path(global: &Global) -> anyhow::Result<std::path::PathBuf> {
-    if let Some(path) = &global.store {
-        return Ok(path.clone());
-    }
-    let folders = etcetera::choose_base_strategy().context("no home folder is known; give --store")?;
-    Ok(folders.data_dir().join("layerprint"))
 }
 
 /// Tells of an image that could not be read.

@@ -1,15 +1,15 @@
 //! `layerprint list`
 
-use layerprint_store::{ImageRecord, Store};
+use layerprint_store::ImageRecord;
 use serde_json::json;
 
 use crate::args::{Global, List};
 use crate::error::Status;
-use crate::ingest::store_path;
 use crate::output::{align_right, bytes, count, names, plain, print_json, print_table, short, table};
+use crate::store;
 
 pub fn run(global: &Global, command: &List) -> anyhow::Result<Status> {
-    let store = Store::open(&store_path(global)?)?;
+    let store = store::open(global)?;
     let mut images = Vec::new();
     for record in store.images() {
         let record = record?;

@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod show;
 mod stats;
+mod store;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Show};
 use crate::error::Status;
-use crate::ingest::store_path;
 use crate::output::{align_right, bytes, count, names, path, plain, print_json, print_table, short, table};
+use crate::store;
 
 pub fn run(global: &Global, command: &Show) -> anyhow::Result<Status> {
-    let store = Store::open(&store_path(global)?)?;
+    let store = store::open(global)?;
     match store.resolve(&command.subject)? {
         Subject::Image(id) => show_image(global, command, &store, &id)?,
         Subject::Layer(id) => show_layer(global, command, &store, &id)?,

@@ -1,14 +1,12 @@
 //! `layerprint stats`
 
-use layerprint_store::Store;
-
 use crate::args::Global;
 use crate::error::Status;
-use crate::ingest::store_path;
 use crate::output::{align_right, bytes, count, print_json, print_table, table};
+use crate::store;
 
 pub fn run(global: &Global) -> anyhow::Result<Status> {
-    let store = Store::open(&store_path(global)?)?;
+    let store = store::open(global)?;
     let stats = store.stats()?;
     if global.json {
         print_json(&stats)?;

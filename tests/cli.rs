@@ -129,6 +129,31 @@ fn json_says_verdict_names_containment_and_lineage() {
 }
 
 #[test]
+fn questions_asked_at_once_are_answered_in_turn() {
+    let world = World::with_base();
+    world.save("app.tar", &[app()]);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let ask = || world.run(&["find", "--json", "app.tar"]);
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|answer| answer.join().unwrap()).collect()
+    });
+    for answer in &answers {
+        assert_eq!((answer.status, answer.stderr.as_str()), (0, ""));
+        assert_eq!(answer.stdout, answers[0].stdout);
+    }
+}
+
+#[test]
+fn a_store_that_stays_in_use_is_an_error_with_a_way_out() {
+    let world = World::with_base();
+    let _held = layerprint_store::Store::open(&world.path("store")).unwrap();
+    let ran = world.run(&["stats"]);
+    let expected = "waiting for another process to leave store\nerror: store: store is in use by another process\n\
+                    hint: wait for the other layerprint to finish, or use another --store\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
+}
+
+#[test]
 fn an_image_on_the_same_base_is_not_taken_for_the_base() {
     let world = World::new();
     let child = base().named("child:1").layer(files("usr/lib/child", 30));
