@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{Catalogue, Pair, Tree};
 use crate::error::{Result, StoreError};
 use crate::format::record::{COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL, INLINE, INLINE_BYTES_MAX, PACKED};
+use crate::frame::{FrameKind, Place, Position};
 use crate::layout::Layout;
-use crate::pack::{FrameKind, Packs, Place, Position};
+use crate::pack::Packs;
 use crate::seal::{Seal, corrupt_record};
 
 /// Key in `meta`: the end of the last commit that was applied.

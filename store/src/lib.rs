@@ -10,6 +10,7 @@ mod cursor;
 mod error;
 mod fingerprint;
 mod format;
+mod frame;
 pub mod id;
 mod images;
 mod journal;

@@ -1,8 +1,7 @@
 //! Append-only files that hold what is too large for the catalogue, and every commit.
 //!
-//! A frame says what it is, whose it is and what its checksum is, under a key that only this store has; so packs
-//! alone can rebuild the catalogue, and bytes of a hostile image never pass for a frame. Frames are written at
-//! known offsets and never changed. What a commit is and when it counts is left to the journal.
+//! Frames say enough of themselves that packs alone can rebuild the catalogue. They are written at known offsets and
+//! never changed. What a commit is and when it counts is left to the journal.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -10,51 +9,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::pack::{
     FRAME_HEADER_BYTES, FRAME_MAGIC, HEADER_BYTES, KEY_CONTEXT, MAGIC, PACK_BYTES_MAX, PAYLOAD_BYTES_MAX,
     VERSION,
 };
-
-/// What a frame holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum FrameKind {
-    /// A value of the catalogue that is too large for it; the key is the hash of its tree and key.
-    Value = 1,
-    /// Operations on the catalogue; the key is zero.
-    Commit = 2,
-}
-
-/// A point between two frames; before all of them, where there is no pack yet.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Position {
-    pub(crate) pack: u32,
-    pub(crate) offset_bytes: u64,
-}
-
-/// Where a frame begins, and how long its payload is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    pub(crate) start: Position,
-    pub(crate) payload_bytes: u64,
-}
-
-impl Place {
-    /// Returns the bytes that the frame takes.
-    pub(crate) fn frame_bytes(&self) -> u64 {
-        self.payload_bytes.saturating_add(FRAME_HEADER_BYTES as u64)
-    }
-
-    /// Returns the position after the frame.
-    pub(crate) fn end(&self) -> Position {
-        let offset_bytes = self.start.offset_bytes.saturating_add(self.frame_bytes());
-        Position { pack: self.start.pack, offset_bytes }
-    }
-}
+use crate::frame::{self, Frame, FrameKind, Place, Position};
 
 /// How far a replay came.
 pub(crate) struct Replayed {
@@ -133,7 +94,7 @@ impl Packs {
             *end = self.begin_pack(end.pack + 1)?;
         }
         let place = Place { start: *end, payload_bytes };
-        let header = self.frame_header(kind, key, place, payload);
+        let header = frame::header(&self.key, kind, key, place, payload);
         // One write for a small frame; a failed one leaves the end where it was, and is written over.
         let frame = [&header[..], payload].concat();
         let path = self.path(end.pack);
@@ -335,31 +296,6 @@ impl Packs {
         }
     }
 
-    fn frame_header(
-        &self,
-        kind: FrameKind,
-        key: [u8; 32],
-        place: Place,
-        payload: &[u8],
-    ) -> [u8; FRAME_HEADER_BYTES] {
-        let mut header = [0; FRAME_HEADER_BYTES];
-        header[0..4].copy_from_slice(&FRAME_MAGIC);
-        header[4] = kind as u8;
-        header[8..16].copy_from_slice(&place.payload_bytes.to_le_bytes());
-        header[16..48].copy_from_slice(&key);
-        let checksum = self.checksum(place.start, &header[..48], payload);
-        header[48..80].copy_from_slice(checksum.as_bytes());
-        header
-    }
-
-    /// A frame counts only where it was written: a copy of it elsewhere has another checksum.
-    fn checksum(&self, start: Position, header: &[u8], payload: &[u8]) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(&start.pack.to_le_bytes()).update(&start.offset_bytes.to_le_bytes());
-        hasher.update(header).update(payload);
-        hasher.finalize()
-    }
-
     /// The frame after a position, which is in the next pack if this one ends there.
     fn next_frame_start(&self, at: Position) -> Option<Position> {
         let end = self.end();
@@ -385,30 +321,15 @@ impl Packs {
             return Ok(Err("the file ends before the frame"));
         };
         file.read_exact_at(&mut header, start.offset_bytes).map_err(StoreError::io(&path, "read"))?;
-        if header[0..4] != FRAME_MAGIC {
-            return Ok(Err("not a frame"));
-        }
-        let payload_bytes = u64::from_le_bytes(header[8..16].try_into().expect("eight bytes"));
+        let Some(payload_bytes) = frame::payload_bytes(&header) else { return Ok(Err("not a frame")) };
         let fits = payload_bytes <= length - payload_start;
         let Some(payload_length) = usize::try_from(payload_bytes).ok().filter(|_| fits) else {
             return Ok(Err("the file ends within the frame"));
         };
         let mut payload = vec![0; payload_length];
         file.read_exact_at(&mut payload, payload_start).map_err(StoreError::io(&path, "read"))?;
-        if self.checksum(start, &header[..48], &payload).as_bytes() != &header[48..80] {
-            return Ok(Err("checksum does not match"));
-        }
-        let key = header[16..48].try_into().expect("32 bytes");
-        Ok(Ok(Frame { kind: header[4], key, payload, place: Place { start, payload_bytes } }))
+        Ok(Frame::checked(&self.key, start, &header, payload).ok_or("checksum does not match"))
     }
-}
-
-/// A frame whose checksum matched.
-struct Frame {
-    kind: u8,
-    key: [u8; 32],
-    place: Place,
-    payload: Vec<u8>,
 }
 
 /// Makes the names in a directory durable.
