@@ -9,10 +9,6 @@
 //! <https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format>
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use layerprint_store::Anomalies;
-use layerprint_store::Platform;
 
 use crate::document::{DockerImage, LegacyLayer};
 use crate::error::IngestError;
@@ -54,19 +50,7 @@ fn plan(tree: &Tree, index: usize, image: &DockerImage, limits: &Limits) -> Resu
 
 fn empty_plan(tree: &Tree, names: Vec<String>, index: usize) -> ImagePlan {
     let shown = names.first().cloned().unwrap_or_else(|| format!("@{index}"));
-    ImagePlan {
-        origin: format!("{} {shown}", tree.origin()),
-        names,
-        platform: Platform::default(),
-        created: None,
-        config: Arc::default(),
-        has_config: false,
-        claimed_count: 0,
-        manifest: None,
-        documents: Vec::new(),
-        layers: Vec::new(),
-        anomalies: Anomalies::default(),
-    }
+    ImagePlan::new(format!("{} {shown}", tree.origin()), names)
 }
 
 /// Finds the images of an archive of version 1.0, by the names in `repositories`.

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use layerprint_store::Anomalies;
 use layerprint_store::Platform;
 use layerprint_store::id::BlobDigest;
 use sha2::{Digest, Sha256, Sha512};
@@ -233,22 +232,12 @@ impl Walk<'_> {
         name_of: fn(&BlobDigest) -> String,
     ) -> Result<ImagePlan, IngestError> {
         let shown = names.first().cloned().or_else(|| manifest.map(|(_, digest)| digest.to_string()));
-        let mut plan = ImagePlan {
-            origin: format!("{} {}", self.tree.origin(), shown.unwrap_or_default()),
-            names,
-            platform: Platform::default(),
-            created: None,
-            config: Arc::default(),
-            has_config: false,
-            claimed_count: 0,
-            manifest: manifest.map(|(_, digest)| digest),
-            documents: manifest
-                .map(|(bytes, digest)| (MANIFEST.into(), digest, bytes.clone()))
-                .into_iter()
-                .collect(),
-            layers: self.layers(layers, name_of)?,
-            anomalies: Anomalies::default(),
-        };
+        let mut plan = ImagePlan::new(format!("{} {}", self.tree.origin(), shown.unwrap_or_default()), names);
+        if let Some((bytes, digest)) = manifest {
+            plan.manifest = Some(digest);
+            plan.documents.push((MANIFEST.into(), digest, bytes.clone()));
+        }
+        plan.layers = self.layers(layers, name_of)?;
         let config = match self.verified(&name_of(&config.digest), config) {
             Err(IngestError::Missing { origin, .. }) => {
                 return Err(IngestError::Missing {

@@ -62,6 +62,23 @@ pub struct LayerPlan {
 pub struct Missing(pub String);
 
 impl ImagePlan {
+    /// Returns an image of which nothing is known but where it is and what it is called.
+    pub fn new(origin: String, names: Vec<String>) -> Self {
+        Self {
+            origin,
+            names,
+            platform: Platform::default(),
+            created: None,
+            config: Arc::default(),
+            has_config: false,
+            claimed_count: 0,
+            manifest: None,
+            documents: Vec::new(),
+            layers: Vec::new(),
+            anomalies: Anomalies::default(),
+        }
+    }
+
     /// Checks a configuration and pairs its diff IDs with the layers.
     pub fn set_config(&mut self, bytes: Arc<[u8]>, limits: &Limits) -> Result<(), IngestError> {
         let refuse = |reason| IngestError::Document {

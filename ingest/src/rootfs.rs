@@ -11,8 +11,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use layerprint_store::Platform;
 use layerprint_store::id::DiffId;
-use layerprint_store::{Anomalies, Platform};
 use serde_json::json;
 use walkdir::WalkDir;
 
@@ -26,20 +26,8 @@ use crate::tree::Blob;
 pub fn image(origin: &str, blob: Blob) -> ImagePlan {
     let layer =
         LayerPlan { name: origin.to_owned(), blob: Ok(blob), promise: Promise::default(), claimed: None };
-    let platform = Platform::default();
-    ImagePlan {
-        origin: origin.to_owned(),
-        names: Vec::new(),
-        config: config_without_layers(&platform, None),
-        has_config: false,
-        claimed_count: 0,
-        platform,
-        created: None,
-        manifest: None,
-        documents: Vec::new(),
-        layers: vec![layer],
-        anomalies: Anomalies::default(),
-    }
+    let config = config_without_layers(&Platform::default(), None);
+    ImagePlan { config, layers: vec![layer], ..ImagePlan::new(origin.to_owned(), Vec::new()) }
 }
 
 /// Returns the start of a configuration for an image that has none; [`with_layers`] completes it

@@ -9,9 +9,8 @@ use serde::Serialize;
 use crate::finding::Share;
 
 /// What became of one file of a base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileState {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileState {
     /// Same path, same content.
     Same,
     /// The content is in the image, at other paths.

@@ -18,7 +18,7 @@ mod rank;
 mod scan;
 mod subject;
 
-pub use compare::{Comparison, FileState};
+pub use compare::Comparison;
 pub use find::find;
 pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 pub use subject::{Layers, Subject};
