@@ -97,8 +97,8 @@ pub fn read(
             Err(error) => return Err(broken(error.into())),
         }
     }
+    reader.drain().map_err(|error| broken(error.into()))?;
     drop(reader);
-    unpacked.drain().map_err(broken)?;
     unpacked.finish(&Promise::default()).map_err(broken)?;
     Ok(FrontToBack::Images(Tree::Archive { origin: origin.into(), members: collected.members }))
 }

@@ -61,9 +61,6 @@ pub fn read_unpacked(
 ) -> Result<LayerRead, LayerError> {
     let codec = tar.codec();
     let (fingerprint, mut anomalies) = read_entries(Stream(Cursor::new(head).chain(&mut tar)), limits)?;
-    if tar.drain()? {
-        anomalies.add(AnomalyKind::TrailingData, None, "behind the end of the tar");
-    }
     let finished = tar.finish(promise)?;
     if finished.trailing {
         anomalies.add(AnomalyKind::TrailingCompressedData, None, codec.name());
@@ -79,6 +76,8 @@ fn read_entries(tar: impl ReadSkip, limits: &Limits) -> Result<(Fingerprint, Ano
     while let Some(entry) = reader.next_entry()? {
         builder.add(entry, &mut reader)?;
     }
+    // The diff ID covers what follows the end of the tar, and the reader notes where that is not zeros.
+    reader.drain()?;
     let (fingerprint, mut anomalies) = builder.finish();
     anomalies.extend(reader.take_anomalies());
     Ok((fingerprint, anomalies))
@@ -105,4 +104,24 @@ fn describe(
     }
     let entry_count = fingerprint.entries().len() as u64;
     LayerRecord { diff_id, tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write::Layer;
+
+    #[test]
+    fn what_follows_the_tar_is_noted_also_where_the_head_was_read_before() {
+        let mut stored = Layer::new().file("f", "text").to_tar().unwrap();
+        stored.extend_from_slice(b"hidden");
+        let limits = Limits::default();
+        for head_bytes in [0, stored.len() as u64] {
+            let mut tar = Unpacked::new(Stored::new(&stored[..], None, &|_| ()), &limits).unwrap();
+            let head = tar.read_head(head_bytes).unwrap();
+            let read = read_unpacked(tar, head, &Promise::default(), &limits).unwrap();
+            let trailing = read.record.anomalies.counts().get(&AnomalyKind::TrailingData);
+            assert_eq!((trailing, read.record.tar_size_bytes), (Some(&1), stored.len() as u64));
+        }
+    }
 }

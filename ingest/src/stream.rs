@@ -118,11 +118,6 @@ impl<'a, R: Read> Unpacked<'a, R> {
         Ok(head)
     }
 
-    /// Reads on to the end; returns true if anything but zeros is there.
-    pub fn drain(&mut self) -> Result<bool, LayerError> {
-        drain(&mut self.output).map_err(LayerError::of_stream)
-    }
-
     /// Reads what follows the compressed stream and compares size, then digest, with what was promised.
     pub fn finish(self, promise: &Promise) -> Result<Finished, LayerError> {
         let Output { decoder, sha256, count_bytes, .. } = self.output.into_inner();
