@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use layerprint_store::id::{ContentId, SetId};
-use layerprint_store::{ImageRecord, MergedView, Result, Store};
+use layerprint_store::{ImageRecord, Index, MergedView, Result};
 use rayon::prelude::*;
 
 use crate::created;
@@ -32,23 +32,6 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Returns the stored images that could be the base: another image, for the same platform, and not one that is itself
-/// built on the image in question by its layers.
-pub(crate) fn candidates(store: &Store, subject: &Subject) -> Result<Vec<ImageRecord>> {
-    let own = &subject.record;
-    let is_stored = store.image(&own.id)?.is_some();
-    let mut candidates = Vec::new();
-    for record in store.images() {
-        let record = record?;
-        let same = record.id == own.id || (is_stored && record.set_id == own.set_id);
-        let above = record.layers.len() > own.layers.len() && record.layers.starts_with(&own.layers);
-        if !same && !above && record.content_count > 0 && record.platform.fits(&own.platform) {
-            candidates.push(record);
-        }
-    }
-    Ok(candidates)
-}
-
 /// Returns true if a stored image holds the other and more: one of the two is built on the other, or slimmed from it.
 pub(crate) fn holds_all_and_more(stored: &Overlap, image: &ImageRecord) -> bool {
     stored.record.content_count > image.content_count
@@ -65,14 +48,14 @@ pub(crate) fn is_descendant(stored: &Overlap, image: &ImageRecord) -> bool {
 /// The first in the ranking that was taken whole. One that comes after a relative must explain at least half of what
 /// the relative's lower layers do: a few files that happen to be a stored image are no better answer.
 pub(crate) fn choose<'a>(
-    store: &Store,
+    index: &Index,
     subject: &Subject,
     view: &MergedView,
     ranking: &Ranking<'a>,
 ) -> Result<Option<Choice<'a>>> {
     let plausible = |ranked: &&Ranked| ranked.overlap.containment() >= FAMILY_CONTAINMENT_MIN;
     let plausible: Vec<&Ranked> = ranking.ranked.iter().filter(plausible).collect();
-    let taken = taken(store, subject, view, &plausible, ranking.retention)?;
+    let taken = taken(index, subject, view, &plausible, ranking.retention)?;
     let choice = |overlap: &'a Overlap| {
         let taken = taken.get(&overlap.record.set_id).copied().unwrap_or(Taken::Whole);
         Choice { overlap, evidence: Evidence::Content, taken }
@@ -98,7 +81,7 @@ pub(crate) fn choose<'a>(
 /// Tells what was taken of each set of contents, where that is not the whole. Images of one set may be layered
 /// differently; one whose layers tell speaks for all.
 fn taken(
-    store: &Store,
+    index: &Index,
     subject: &Subject,
     view: &MergedView,
     ranked: &[&Ranked],
@@ -111,7 +94,7 @@ fn taken(
         // One layer has no parts; reading it would be for nothing.
         let taken = match record.layers.len() {
             0 | 1 => Taken::Whole,
-            _ => taker.taken(&record.layers, &Layers::stored(store, &record.layers)?),
+            _ => taker.taken(&record.layers, &Layers::stored(index, &record.layers)?),
         };
         Ok((record.set_id, taken))
     });

@@ -3,37 +3,45 @@
 //! Layers first, because a chain ID is certain; then content. Then the verdict, which may be that nothing stored is the
 //! base: an image that shares files with a base need not be built on it.
 
-use layerprint_store::{ImageRecord, MergedView, Result, Store};
+use layerprint_store::{ImageRecord, Index, MergedView, Result};
 
-use crate::choose::{Choice, candidates, choose, is_descendant};
+use crate::choose::{Choice, choose, is_descendant};
 use crate::compare::{self, Comparison};
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 use crate::judge::judge;
 use crate::lineage::{self, by_chain, tie, tie_names};
 use crate::paths;
 use crate::rank::{self, Ranked, Ranking};
-use crate::scan::{Overlap, count, scan};
+use crate::scan::{Overlap, count, is_candidate, scan};
 use crate::subject::{Layers, Subject, contents_of};
 
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
 
+/// Containment below which nothing is worth mentioning as a runner-up.
+const RUNNER_UP_CONTAINMENT_MIN: f64 = 0.05;
+
 /// Finds what an image is built on. `source` is how the user named it.
-pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
+pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
     let view = subject.layers.view();
     let contents = contents_of(&view);
-    let candidates = candidates(store, subject)?;
-    let by_chain = by_chain(store, &subject.record.layers)?;
-    let by_chain = by_chain.into_iter().find(|record| candidates.iter().any(|other| other.id == record.id));
+    let by_chain = by_chain(index, &subject.record.layers)?;
+    let mut stored = None;
+    for record in by_chain {
+        if is_candidate(index, &subject.record, &record)? {
+            stored = Some(record);
+            break;
+        }
+    }
     // Counted apart: an image may hide nearly all of its base, and is built on it all the same.
-    let by_chain = by_chain.map(|record| count(store, record, &contents)).transpose()?;
-    let overlaps = scan(store, candidates, &contents)?;
+    let by_chain = stored.map(|record| count(index, record, &contents)).transpose()?;
+    let overlaps = scan(index, &subject.record, &contents)?;
     let (descendants, overlaps): (Vec<_>, Vec<_>) =
         overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
     let mut ranking = rank::rank(&overlaps);
-    paths::reorder(store, &view, &mut ranking)?;
+    paths::reorder(index, &view, &mut ranking)?;
     let answer = Answer {
-        store,
+        index,
         subject,
         view: &view,
         source,
@@ -43,7 +51,7 @@ pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
     };
     let choice = match &by_chain {
         Some(overlap) => Some(Choice::by_chain(overlap)),
-        None => choose(store, subject, &view, &ranking)?,
+        None => choose(index, subject, &view, &ranking)?,
     };
     match choice {
         Some(choice) => answer.about(&choice),
@@ -52,7 +60,7 @@ pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
 }
 
 struct Answer<'a> {
-    store: &'a Store,
+    index: &'a Index,
     subject: &'a Subject,
     view: &'a MergedView<'a>,
     source: &'a str,
@@ -65,10 +73,10 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn about(&self, choice: &Choice) -> Result<Finding> {
         let record = &choice.overlap.record;
-        let layers = Layers::stored(self.store, &record.layers)?;
+        let layers = Layers::stored(self.index, &record.layers)?;
         let view = layers.view();
         let files = compare::compare(&view, self.view);
-        let lineage = lineage::lineage(self.store, &self.subject.record, record, self.overlaps)?;
+        let lineage = lineage::lineage(self.index, &self.subject.record, record, self.overlaps)?;
         let runner_up = self.next_best(record, &lineage);
         let (verdict, reason) =
             judge(choice, &files, runner_up.map(|ranked| ranked.overlap), &self.subject.record);
@@ -90,9 +98,9 @@ impl Answer<'_> {
             None => reason,
         };
         let record = &self.subject.record;
-        let reason = match self.store.image(&record.id)? {
+        let reason = match self.index.image(&record.id)? {
             Some(_) => {
-                format!("{reason}; it is stored itself: {}", self.store.names_of(&record.id)?.join(", "))
+                format!("{reason}; it is stored itself: {}", self.index.names_of(&record.id)?.join(", "))
             }
             None => reason,
         };
@@ -113,12 +121,12 @@ impl Answer<'_> {
 
     /// All names of the stored images with the same contents, for the platform in question.
     fn names(&self, image: &ImageRecord) -> Result<Vec<String>> {
-        tie_names(self.store, &image.set_id, &self.subject.record.platform)
+        tie_names(self.index, &image.set_id, &self.subject.record.platform)
     }
 
     fn base(&self, choice: &Choice, files: Comparison, lineage: Vec<Kin>) -> Result<Base> {
         let Overlap { record, present, present_bytes } = choice.overlap;
-        let tie = tie(self.store, &record.set_id, &self.subject.record.platform)?;
+        let tie = tie(self.index, &record.set_id, &self.subject.record.platform)?;
         let own = &self.subject.record.layers;
         Ok(Base {
             names: self.names(record)?,
@@ -141,13 +149,14 @@ impl Answer<'_> {
     fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Ranked<'_>> {
         self.ranking.ranked.iter().find(|ranked| {
             let set = ranked.overlap.record.set_id;
-            set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
+            let is_close = ranked.overlap.containment() >= RUNNER_UP_CONTAINMENT_MIN;
+            is_close && set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
         })
     }
 
     fn runner_up(&self, runner_up: &Ranked, base_view: &MergedView) -> Result<RunnerUp> {
         let Ranked { overlap, score } = runner_up;
-        let layers = Layers::stored(self.store, &overlap.record.layers)?;
+        let layers = Layers::stored(self.index, &overlap.record.layers)?;
         let (view, image) = (layers.view(), self.view);
         let (only_base, only_base_paths) = compare::telling(base_view, &view, image, EXAMPLES_MAX);
         let (only_runner_up, only_runner_up_paths) = compare::telling(&view, base_view, image, EXAMPLES_MAX);
@@ -165,9 +174,9 @@ impl Answer<'_> {
     fn facts(&self) -> Result<ImageFacts> {
         let record = &self.subject.record;
         let mut same_content_as = Vec::new();
-        let tie = tie(self.store, &record.set_id, &record.platform)?;
+        let tie = tie(self.index, &record.set_id, &record.platform)?;
         for image in tie.iter().filter(|image| image.id != record.id) {
-            same_content_as.extend(self.store.names_of(&image.id)?);
+            same_content_as.extend(self.index.names_of(&image.id)?);
         }
         same_content_as.sort();
         same_content_as.dedup();

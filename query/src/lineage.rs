@@ -5,7 +5,7 @@
 //! that is itself built on one that was named, and none for another platform.
 
 use layerprint_store::id::{ChainId, DiffId, ImageId, SetId};
-use layerprint_store::{Content, ImageRecord, MergedView, Platform, Result, Store};
+use layerprint_store::{Content, ImageRecord, Index, MergedView, Platform, Result};
 
 use crate::compare::compare;
 use crate::created;
@@ -21,11 +21,11 @@ const GENERATIONS_MAX: usize = 16;
 
 /// Returns the stored images whose whole stack of layers is a prefix of these layers, longest first. Images without
 /// any content are no base.
-pub(crate) fn by_chain(store: &Store, layers: &[DiffId]) -> Result<Vec<ImageRecord>> {
+pub(crate) fn by_chain(index: &Index, layers: &[DiffId]) -> Result<Vec<ImageRecord>> {
     let mut found = Vec::new();
     for chain in ChainId::of_prefixes(layers).iter().rev() {
-        for id in store.images_by_chain(chain)? {
-            found.extend(store.image(&id)?.filter(|record| record.content_count > 0));
+        for id in index.images_by_chain(chain)? {
+            found.extend(index.image(&id)?.filter(|record| record.content_count > 0));
         }
     }
     Ok(found)
@@ -33,13 +33,13 @@ pub(crate) fn by_chain(store: &Store, layers: &[DiffId]) -> Result<Vec<ImageReco
 
 /// Returns the lineage of an image's base, parent first. `candidates` are the images that share something with it.
 pub(crate) fn lineage(
-    store: &Store,
+    index: &Index,
     image: &ImageRecord,
     base: &ImageRecord,
     candidates: &[Overlap],
 ) -> Result<Vec<Kin>> {
     let platform = narrowed(&image.platform, &base.platform);
-    let mut walk = Walk { store, candidates, platform, passed: vec![image.clone(), base.clone()] };
+    let mut walk = Walk { index, candidates, platform, passed: vec![image.clone(), base.clone()] };
     let mut kin = Vec::new();
     while kin.len() < GENERATIONS_MAX {
         let Some((parent, next)) = walk.parent()? else { break };
@@ -62,7 +62,7 @@ fn narrowed(image: &Platform, base: &Platform) -> Platform {
 
 /// A way from a base down to its oldest ancestor.
 struct Walk<'a> {
-    store: &'a Store,
+    index: &'a Index,
     candidates: &'a [Overlap],
     platform: Platform,
     /// The image, its base and the ancestors so far.
@@ -72,10 +72,10 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn parent(&self) -> Result<Option<(ImageRecord, Kin)>> {
         let child = self.passed.last().expect("a walk starts at the base");
-        let layers = Layers::stored(self.store, &child.layers)?;
+        let layers = Layers::stored(self.index, &child.layers)?;
         let view = layers.view();
         let contents = view.contents();
-        let by_chain = by_chain(self.store, &child.layers)?.into_iter().find(|parent| self.is_open(parent));
+        let by_chain = by_chain(self.index, &child.layers)?.into_iter().find(|parent| self.is_open(parent));
         let (parent, evidence) = match by_chain {
             Some(parent) => (parent, Evidence::ChainId),
             None => match self.by_content(child, &view, &contents)? {
@@ -83,9 +83,9 @@ impl Walk<'_> {
                 None => return Ok(None),
             },
         };
-        let layers = Layers::stored(self.store, &parent.layers)?;
+        let layers = Layers::stored(self.index, &parent.layers)?;
         let kin = Kin {
-            names: tie_names(self.store, &parent.set_id, &self.platform)?,
+            names: tie_names(self.index, &parent.set_id, &self.platform)?,
             evidence,
             containment: share(shared(&layers.view(), &contents), parent.content_count),
             set_id: parent.set_id,
@@ -117,7 +117,7 @@ impl Walk<'_> {
                 && !created::is_after(record, child)
         };
         for record in self.candidates.iter().map(|candidate| &candidate.record).filter(smaller) {
-            let layers = Layers::stored(self.store, &record.layers)?;
+            let layers = Layers::stored(self.index, &record.layers)?;
             let parent = layers.view();
             let present = shared(&parent, contents);
             let balance = 2 * i128::from(present) - i128::from(record.content_count);
@@ -147,19 +147,19 @@ fn shared(view: &MergedView, contents: &[Content]) -> u64 {
 }
 
 /// Returns the stored images with these contents that can run on a platform, in order of ids.
-pub(crate) fn tie(store: &Store, set: &SetId, platform: &Platform) -> Result<Vec<ImageRecord>> {
-    let ids: Vec<ImageId> = store.images_by_set(set)?;
+pub(crate) fn tie(index: &Index, set: &SetId, platform: &Platform) -> Result<Vec<ImageRecord>> {
+    let ids: Vec<ImageId> = index.images_by_set(set)?;
     let mut images: Vec<ImageRecord> =
-        ids.iter().filter_map(|id| store.image(id).transpose()).collect::<Result<_>>()?;
+        ids.iter().filter_map(|id| index.image(id).transpose()).collect::<Result<_>>()?;
     images.retain(|image| image.platform.fits(platform));
     Ok(images)
 }
 
 /// Returns all names of those images, sorted.
-pub(crate) fn tie_names(store: &Store, set: &SetId, platform: &Platform) -> Result<Vec<String>> {
+pub(crate) fn tie_names(index: &Index, set: &SetId, platform: &Platform) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for image in tie(store, set, platform)? {
-        names.extend(store.names_of(&image.id)?);
+    for image in tie(index, set, platform)? {
+        names.extend(index.names_of(&image.id)?);
     }
     if names.iter().any(|name| !is_place(name)) {
         names.retain(|name| !is_place(name));

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{Entry, MergedView, Result, Store};
+use layerprint_store::{Entry, Index, MergedView, Result};
 use rayon::prelude::*;
 
 use crate::compare::held;
@@ -22,10 +22,10 @@ const CANDIDATES_MAX: usize = 16;
 const EDITED: f64 = 0.5;
 
 /// Orders the best candidates of a ranking by contents and paths.
-pub(crate) fn reorder(store: &Store, image: &MergedView, ranking: &mut Ranking) -> Result<()> {
+pub(crate) fn reorder(index: &Index, image: &MergedView, ranking: &mut Ranking) -> Result<()> {
     let count = ranking.ranked.len().min(CANDIDATES_MAX);
     let best: Vec<_> = ranking.ranked.drain(..count).collect();
-    let stored = |ranked: &Ranked| Layers::stored(store, &ranked.overlap.record.layers);
+    let stored = |ranked: &Ranked| Layers::stored(index, &ranked.overlap.record.layers);
     let layers: Vec<Layers> = best.par_iter().map(stored).collect::<Result<_>>()?;
     let views: Vec<MergedView> = layers.par_iter().map(Layers::view).collect();
     let known: HashSet<ContentId> = views.par_iter().flat_map_iter(held).collect();

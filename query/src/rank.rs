@@ -29,7 +29,7 @@ const LARGE_BYTES: u64 = 1 << 20;
 pub(crate) const CHANCE_RATIO: f64 = 1.0 / 3.0;
 
 /// Bounds of the retention: certainty either way would make one file decide.
-const RETENTION: (f64, f64) = (0.02, 0.998);
+pub(crate) const RETENTION: (f64, f64) = (0.02, 0.998);
 
 /// Stored images in order of preference, best first.
 pub(crate) struct Ranking<'a> {
@@ -81,7 +81,7 @@ pub(crate) fn is_comparable(present: u64, present_max: u64) -> bool {
 }
 
 /// What a missing content costs, in units of what a present one earns.
-fn lambda(retention: f64) -> f64 {
+pub(crate) fn lambda(retention: f64) -> f64 {
     let chance = retention * CHANCE_RATIO;
     ((1.0 - chance) / (1.0 - retention)).ln() / (retention / chance).ln()
 }
