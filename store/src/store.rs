@@ -132,8 +132,14 @@ impl Store {
 
     /// Builds the index again from what is stored. The bytes are the same whenever it is done, and by however many threads.
     pub fn reindex(&self) -> Result<()> {
+        self.reindex_observed(&|_, _| ())
+    }
+
+    /// Does the same, and tells from time to time how many images are done, of how many.
+    pub fn reindex_observed(&self, observer: &dyn Fn(u64, u64)) -> Result<()> {
         self.commit()?;
-        self.publisher.lock().unwrap_or_else(PoisonError::into_inner).reindex(&self.journal)
+        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        publisher.reindex(&self.journal, observer)
     }
 
     /// Opens what is published of this store.

@@ -53,6 +53,14 @@ pub(crate) struct Publisher {
     is_behind: bool,
 }
 
+/// What is to be published besides images.
+struct Rest<'a> {
+    gone: &'a BTreeSet<ImageId>,
+    blobs: Vec<(BlobDigest, DiffId)>,
+}
+
+/// Is told how many images are done, of how many.
+pub(crate) type Observer<'a> = &'a dyn Fn(u64, u64);
 /// Images sorted by their layers, so that those with a common base stand together.
 type Order = Vec<(Vec<DiffId>, ImageId)>;
 /// Returns what the index keeps of an image.
@@ -74,11 +82,11 @@ impl Publisher {
         let mended = match publisher.load(journal) {
             Ok(true) if publisher.current.through == journal.committed() => return Ok(publisher),
             Ok(true) => publisher.catch_up(journal),
-            Ok(false) => publisher.reindex(journal),
+            Ok(false) => publisher.reindex(journal, &|_, _| ()),
             Err(error) => Err(error),
         };
         match mended {
-            Err(error) if error.is_segment() => publisher.reindex(journal)?,
+            Err(error) if error.is_segment() => publisher.reindex(journal, &|_, _| ())?,
             mended => mended?,
         }
         Ok(publisher)
@@ -93,7 +101,7 @@ impl Publisher {
     pub(crate) fn publish(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
         let done = if self.is_behind { self.catch_up(journal) } else { self.add(journal, fresh) };
         let done = match done {
-            Err(error) if error.is_segment() => self.reindex(journal),
+            Err(error) if error.is_segment() => self.reindex(journal, &|_, _| ()),
             done => done,
         };
         self.is_behind = done.is_err();
@@ -101,7 +109,7 @@ impl Publisher {
     }
 
     /// Builds all segments again.
-    pub(crate) fn reindex(&mut self, journal: &Journal) -> Result<()> {
+    pub(crate) fn reindex(&mut self, journal: &Journal, observer: Observer) -> Result<()> {
         self.state = State::default();
         let mut order = Order::new();
         for record in journal.records::<crate::record::ImageRecord>(Tree::Images) {
@@ -109,7 +117,13 @@ impl Publisher {
             order.push((record.layers, record.id));
         }
         let load = |id: &ImageId| crate::images::indexed(journal, id);
-        self.build(journal, order, &load, &BTreeSet::new(), all_blobs(journal)?)?;
+        self.build(
+            journal,
+            order,
+            &load,
+            Rest { gone: &BTreeSet::new(), blobs: all_blobs(journal)? },
+            observer,
+        )?;
         if self.state.segments.len() > 1 {
             self.merge(journal, 0)?;
         }
@@ -119,7 +133,8 @@ impl Publisher {
     fn add(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
         let order = fresh.images.values().map(|image| (image.record.layers.clone(), image.record.id));
         let load = |id: &ImageId| Ok(fresh.images.get(id).cloned());
-        self.build(journal, order.collect(), &load, &fresh.gone, fresh.blobs)?;
+        let rest = Rest { gone: &fresh.gone, blobs: fresh.blobs };
+        self.build(journal, order.collect(), &load, rest, &|_, _| ())?;
         self.finish(journal)
     }
 
@@ -167,12 +182,12 @@ impl Publisher {
         journal: &Journal,
         mut order: Order,
         load: Load,
-        gone: &BTreeSet<ImageId>,
-        blobs: Vec<(BlobDigest, DiffId)>,
+        rest: Rest,
+        observer: Observer,
     ) -> Result<()> {
         order.sort_unstable();
         let mut draft = Draft::after(&self.state);
-        for id in gone {
+        for id in rest.gone {
             if let Some(at) = self.state.image(id)? {
                 draft.add_override(&self.state, at);
             }
@@ -200,8 +215,9 @@ impl Publisher {
             if draft.posting_count() > POSTINGS_MAX {
                 draft = self.write(journal, draft)?;
             }
+            observer(next as u64, order.len() as u64);
         }
-        for (blob, diff_id) in blobs {
+        for (blob, diff_id) in rest.blobs {
             draft.add_blob(&self.state, blob, &diff_id)?;
         }
         if !draft.is_empty() {
