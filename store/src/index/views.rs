@@ -3,13 +3,13 @@
 //! Images come sorted by their layers, so those that share a chain stand together and it is merged once for all of them.
 //! Chains that part are walked in parallel; the answer is the same in whatever order they end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::postings::{Posting, key_of};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Content, Fingerprint};
 use crate::id::{ContentId, DiffId};
 use crate::merge::MergedView;
 
@@ -65,12 +65,13 @@ impl<'a> Walk<'a> {
         let (first, last) = (&stacks[0], stacks.last().expect("a group is not empty"));
         loop {
             let node = first.nodes[depth];
+            let below = view.clone();
             view.apply(&self.layers[&first.layers[depth]]);
-            let next = keys_of(&view);
+            let change = Change::between(&below, &view, &keys);
             if node >= self.new_first {
-                differences(&keys, &next, node - self.nodes_first, &mut found);
+                change.post(node - self.nodes_first, &mut found);
             }
-            keys = next;
+            change.apply(&mut keys);
             depth += 1;
             // Sorted: what the first and the last have in common, all have. The shortest comes first.
             if first.nodes.len() <= depth || first.nodes[depth] != last.nodes[depth] {
@@ -82,42 +83,47 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn keys_of(view: &MergedView) -> Vec<u64> {
-    let files = view.files().filter(|(_, content)| content.id != ContentId::EMPTY);
-    let mut keys: Vec<u64> = files.map(|(_, content)| key_of(&content.id)).collect();
+/// What a layer does to the set of keys: both lists are sorted.
+struct Change {
+    came: Vec<u64>,
+    went: Vec<u64>,
+}
+
+impl Change {
+    /// Compares two views, of which the lower one has these keys. A content that stands elsewhere, too, neither comes nor
+    /// goes.
+    fn between(below: &MergedView, view: &MergedView, keys: &[u64]) -> Self {
+        let (came, went) = view.changes(below);
+        let (mut came, mut went) = (keys_of(came), keys_of(went));
+        came.retain(|key| keys.binary_search(key).is_err());
+        if !went.is_empty() {
+            let stays = view.files().map(|(_, content)| key_of(&content.id));
+            let stays: HashSet<u64> = stays.filter(|key| went.binary_search(key).is_ok()).collect();
+            went.retain(|key| !stays.contains(key));
+        }
+        Self { came, went }
+    }
+
+    fn post(&self, node: u32, found: &mut Vec<KeyPosting>) {
+        found.extend(self.came.iter().map(|key| (*key, Posting::new(node, false))));
+        found.extend(self.went.iter().map(|key| (*key, Posting::new(node, true))));
+    }
+
+    fn apply(&self, keys: &mut Vec<u64>) {
+        if !self.went.is_empty() {
+            keys.retain(|key| self.went.binary_search(key).is_err());
+        }
+        keys.extend(&self.came);
+        // Two sorted runs, which the sort finds and merges.
+        keys.sort();
+    }
+}
+
+/// Sorted keys of contents, the empty one left out.
+fn keys_of(contents: Vec<Content>) -> Vec<u64> {
+    let contents = contents.iter().filter(|content| content.id != ContentId::EMPTY);
+    let mut keys: Vec<u64> = contents.map(|content| key_of(&content.id)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
-}
-
-fn differences(before: &[u64], after: &[u64], node: u32, found: &mut Vec<KeyPosting>) {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        let (gone, new) = match (before.peek(), after.peek()) {
-            (None, None) => return,
-            (Some(_), None) => (true, false),
-            (None, Some(_)) => (false, true),
-            (Some(old), Some(new)) => (old < new, new < old),
-        };
-        let key = if new { after.next() } else { before.next() };
-        if let Some(key) = key.filter(|_| gone || new) {
-            found.push((*key, Posting::new(node, gone)));
-        } else {
-            after.next();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn differences_are_what_came_and_what_went() {
-        let mut found = Vec::new();
-        differences(&[1, 3, 5, 9], &[1, 2, 5, 7, 10], 4, &mut found);
-        let expected = [(2, false), (3, true), (7, false), (9, true), (10, false)];
-        let expected: Vec<_> = expected.into_iter().map(|(key, gone)| (key, Posting::new(4, gone))).collect();
-        assert_eq!(found, expected);
-    }
 }
