@@ -40,6 +40,8 @@ const BEST_MAX: usize = 128;
 const MOST_MAX: usize = 64;
 /// Of those, the ones that are counted again by whole ids.
 const CONFIRMED_MAX: usize = 32;
+/// Images that are put in order at one time.
+const SORTED_AT_ONCE: usize = 1024;
 
 /// Returns the stored images that share most with `contents` and could be the base of an image: each set of contents once.
 pub(crate) fn scan(
@@ -54,16 +56,9 @@ pub(crate) fn scan(
     let candidates = Candidates::new(index, image)?;
     let lambda = lambda(&shared);
     let mut chosen = Chosen { index, candidates, sets: HashSet::new(), overlaps: Vec::new() };
-    shared.sort_by(|a, b| {
-        let score = |overlap| score(overlap, lambda);
-        score(b).total_cmp(&score(a)).then_with(|| a.image.cmp(&b.image))
-    });
-    chosen.take(&shared, BEST_MAX)?;
-    shared.sort_by_key(|overlap| (std::cmp::Reverse(overlap.present), overlap.image));
-    chosen.take(&shared, MOST_MAX)?;
-    let containment = |overlap: &layerprint_store::Overlap| share(overlap.present, overlap.content_count);
-    shared.sort_by(|a, b| containment(b).total_cmp(&containment(a)).then_with(|| a.image.cmp(&b.image)));
-    chosen.take(&shared, MOST_MAX)?;
+    chosen.take(&mut shared, BEST_MAX, |overlap| score(overlap, lambda))?;
+    chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, 1))?;
+    chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, overlap.content_count))?;
     let mut overlaps = chosen.overlaps;
     for overlap in overlaps.iter_mut().take(CONFIRMED_MAX) {
         *overlap = count(index, overlap.record.clone(), contents)?;
@@ -95,21 +90,43 @@ struct Chosen<'a> {
 }
 
 impl Chosen<'_> {
-    /// Takes the first so many that were not taken yet.
-    fn take(&mut self, shared: &[layerprint_store::Overlap], max: usize) -> Result<()> {
-        let end = self.overlaps.len() + max;
-        for overlap in shared {
-            if self.overlaps.len() == end {
-                break;
+    /// Takes so many that were not taken yet, those with the highest figure first.
+    fn take(
+        &mut self,
+        shared: &mut [layerprint_store::Overlap],
+        max: usize,
+        figure: impl Fn(&layerprint_store::Overlap) -> f64,
+    ) -> Result<()> {
+        let order = |a: &layerprint_store::Overlap, b: &layerprint_store::Overlap| {
+            figure(b).total_cmp(&figure(a)).then_with(|| a.image.cmp(&b.image))
+        };
+        let (end, mut rest) = (self.overlaps.len() + max, shared);
+        // Of a hundred thousand only the first few are wanted in order.
+        while !rest.is_empty() && self.overlaps.len() < end {
+            let count = rest.len().min(SORTED_AT_ONCE);
+            if count < rest.len() {
+                rest.select_nth_unstable_by(count - 1, order);
             }
-            let set = self.index.set_id_at(overlap.image)?;
-            if self.sets.contains(&set) || !self.candidates.may_be(overlap, &set)? {
-                continue;
+            let (first, others) = rest.split_at_mut(count);
+            first.sort_unstable_by(order);
+            for overlap in first.iter() {
+                if self.overlaps.len() == end {
+                    break;
+                }
+                self.take_one(overlap)?;
             }
-            let record = self.index.image_at(overlap.image)?;
-            if record.id == self.candidates.image.id || record.content_count < overlap.present {
-                continue;
-            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn take_one(&mut self, overlap: &layerprint_store::Overlap) -> Result<()> {
+        let set = self.index.set_id_at(overlap.image)?;
+        if self.sets.contains(&set) || !self.candidates.may_be(overlap, &set)? {
+            return Ok(());
+        }
+        let record = self.index.image_at(overlap.image)?;
+        if record.id != self.candidates.image.id && record.content_count >= overlap.present {
             self.sets.insert(set);
             let layerprint_store::Overlap { present, present_bytes, .. } = *overlap;
             self.overlaps.push(Overlap { record, present, present_bytes });
