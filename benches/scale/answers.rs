@@ -90,15 +90,3 @@ pub fn expect_same(names: (&str, &str), one: &[Answer], other: &[Answer]) -> Res
     }
     Ok(asked)
 }
-
-/// Fails unless every image of a shortened answer is in the whole one with the same figures.
-pub fn expect_part(names: (&str, &str), parts: &[Answer], wholes: &[Answer]) -> Result<usize> {
-    let asked = parts.len().min(wholes.len());
-    ensure!(asked > 0, "{} and {}: no question was answered by both", names.0, names.1);
-    for (number, (part, whole)) in parts.iter().zip(wholes).enumerate() {
-        ensure!(!part.is_empty() || whole.is_empty(), "question {number}: {} found nothing", names.0);
-        let strange = part.iter().find(|shared| whole.binary_search(shared).is_err());
-        ensure!(strange.is_none(), "question {number}: {} says {strange:?}, {} does not", names.0, names.1);
-    }
-    Ok(asked)
-}

@@ -16,20 +16,20 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use layerprint_store::id::ImageId;
-use layerprint_store::{ImageRecord, MergedView, Store};
+use layerprint_store::{ImageRecord, MergedView, Overlap, Store};
 use serde::{Deserialize, Serialize};
 
 use super::application::Application;
-use super::fill::{self, Filler};
+use super::fill::{self, Filler, Parents};
 use super::fleet::{DATES_MIN, Layer, Parent};
-use super::queries::{self, Query};
+use super::queries::{self, Query, Questions};
 use super::random::Random;
 use super::task::{Task, finish};
 use super::{index, matrix};
 
 /// Processes beside the writer.
 pub const BESIDE: usize = 8;
-const GROUPS: u64 = 60;
+const GROUPS: u64 = 24;
 const GROUP_IMAGES: u64 = 25;
 /// Applications of no fleet and of no question.
 const FIRST_APPLICATION: u64 = 1 << 50;
@@ -114,15 +114,15 @@ fn cpu_seconds() -> Result<f64> {
     Ok(ticks.sum::<Result<f64, _>>().context("/proc/self/stat: no ticks")? / 100.0)
 }
 
-fn member(group: u64, place: u64) -> (Application, Parent, Vec<Layer>) {
+fn member(parents: &Parents, group: u64, place: u64) -> (Application, Parent, Vec<Layer>) {
     let application = Application::new(FIRST_APPLICATION + group * GROUP_IMAGES + place, DATES_MIN);
     let parent = application.parent(0);
-    let layers = application.layers(0, parent, &parent.layers());
+    let layers = application.layers(0, parent, &parents.layers(parent));
     (application, parent, layers)
 }
 
-fn record(group: u64, place: u64) -> (ImageRecord, Query) {
-    let (_, parent, layers) = member(group, place);
+fn record(parents: &Parents, group: u64, place: u64) -> (ImageRecord, Query) {
+    let (_, parent, layers) = member(parents, group, place);
     let view = MergedView::of(layers.iter().map(|layer| &*layer.fingerprint));
     let contents = view.contents();
     (fill::record(&layers, &view, &contents, parent.release.date), contents)
@@ -130,11 +130,12 @@ fn record(group: u64, place: u64) -> (ImageRecord, Query) {
 
 fn prepare(folder: &Path) -> Result<Report> {
     fs::create_dir_all(folder)?;
+    let parents = Parents::default();
     let mut ids = Vec::new();
     let mut asked = Vec::new();
     for group in 0..GROUPS {
         for place in 0..GROUP_IMAGES {
-            let (record, contents) = record(group, place);
+            let (record, contents) = record(&parents, group, place);
             ids.extend(record.id.as_bytes());
             // The last one put is the one that a torn state would lack.
             if place + 1 == GROUP_IMAGES {
@@ -150,10 +151,11 @@ fn prepare(folder: &Path) -> Result<Report> {
 fn write(store: &Path, matrix: &Path) -> Result<Report> {
     let store = Store::open(store)?;
     let filler = Filler::new(&store, matrix::Writer::create(matrix)?);
+    let parents = Parents::default();
     let mut report = Report::default();
     for group in 0..GROUPS {
         // Making the images is not the writer's work.
-        let members: Vec<_> = (0..GROUP_IMAGES).map(|place| member(group, place)).collect();
+        let members: Vec<_> = (0..GROUP_IMAGES).map(|place| member(&parents, group, place)).collect();
         let started = Instant::now();
         for (application, parent, layers) in &members {
             filler.put_image(layers, application.name(0), parent.release.date)?;
@@ -168,7 +170,7 @@ fn write(store: &Path, matrix: &Path) -> Result<Report> {
 struct Reader {
     store: PathBuf,
     groups: Vec<Vec<ImageId>>,
-    asked: Vec<Query>,
+    asked: Questions,
     random: Random,
     /// Groups that were seen.
     seen: usize,
@@ -184,7 +186,7 @@ impl Reader {
         Ok(Self {
             store: store.to_owned(),
             groups: ids.chunks_exact(size).map(<[_]>::to_vec).collect(),
-            asked: queries::read(groups)?,
+            asked: Questions::open(groups)?,
             random: Random::new(&[81, number]),
             seen: 0,
             report: Report::default(),
@@ -210,16 +212,13 @@ impl Reader {
         self.seen = groups;
         for _ in 0..QUESTIONS_PER_OPENING {
             let group = usize::try_from(self.random.below(self.groups.len() as u64)).expect("a few");
-            let overlaps = index.overlaps(&self.asked[group])?;
+            let asked = self.asked.get(group)?;
+            let overlaps = index.overlaps(&asked)?;
             self.report.questions += 1;
             let image = self.groups[group].last().expect("no group is empty");
-            let found = overlaps.iter().find(|overlap| overlap.image == *image);
-            let whole = self.asked[group].len() as u64;
-            let right = match found {
-                Some(found) => group < groups && found.present == whole,
-                None => group >= groups,
-            };
-            let present = found.map(|found| found.present);
+            let whole = asked.len() as u64;
+            let present = present(&index, &overlaps, image, whole)?;
+            let right = present == (group < groups).then_some(whole);
             self.expect(right, || format!("group {group} of {groups}: {present:?} of {whole} contents"));
         }
         Ok(())
@@ -291,6 +290,21 @@ fn run_round(
     let writer = Task::Crowd(Role::Writer { store: store.to_owned(), matrix: matrix.to_owned() }).run();
     let reports = company.into_iter().map(finish).collect::<Result<Vec<Report>>>()?;
     Ok((writer?, reports))
+}
+
+/// What an image has of a question that is its own contents, if it is among the answers.
+fn present(
+    index: &index::Reader,
+    overlaps: &[Overlap],
+    image: &ImageId,
+    contents: u64,
+) -> Result<Option<u64>> {
+    for overlap in overlaps.iter().filter(|overlap| overlap.content_count == contents) {
+        if index.id(overlap)? == *image {
+            return Ok(Some(overlap.present));
+        }
+    }
+    Ok(None)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {

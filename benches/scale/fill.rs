@@ -38,10 +38,30 @@ pub struct Filled {
     pub seconds: f64,
 }
 
+/// Parents that were made lately: many applications stand on one.
+#[derive(Default)]
+pub struct Parents(Mutex<HashMap<Parent, Arc<Vec<Layer>>>>);
+
+impl Parents {
+    pub fn layers(&self, parent: Parent) -> Arc<Vec<Layer>> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layers) = lock().get(&parent) {
+            return Arc::clone(layers);
+        }
+        let layers = Arc::new(parent.layers());
+        let mut parents = lock();
+        if parents.len() >= PARENTS_KEPT {
+            parents.clear();
+        }
+        parents.insert(parent, Arc::clone(&layers));
+        layers
+    }
+}
+
 /// Puts units into a store, with commits of some hundred images.
 pub struct Filler<'a> {
     store: &'a Store,
-    parents: Mutex<HashMap<Parent, Arc<Vec<Layer>>>>,
+    parents: Parents,
     matrix: Mutex<matrix::Writer>,
     images: AtomicU64,
     layers: AtomicU64,
@@ -64,7 +84,7 @@ impl<'a> Filler<'a> {
     pub fn new(store: &'a Store, matrix: matrix::Writer) -> Self {
         Self {
             store,
-            parents: Mutex::default(),
+            parents: Parents::default(),
             matrix: Mutex::new(matrix),
             images: AtomicU64::default(),
             layers: AtomicU64::default(),
@@ -95,26 +115,12 @@ impl<'a> Filler<'a> {
                 let application = Application::new(number, dates);
                 for version in 0..versions {
                     let parent = application.parent(version);
-                    let layers = application.layers(version, parent, &self.parent_layers(parent));
+                    let layers = application.layers(version, parent, &self.parents.layers(parent));
                     self.put_and_commit(&layers, application.name(version), parent.release.date)?;
                 }
             }
         }
         Ok(())
-    }
-
-    fn parent_layers(&self, parent: Parent) -> Arc<Vec<Layer>> {
-        let lock = || self.parents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(layers) = lock().get(&parent) {
-            return Arc::clone(layers);
-        }
-        let layers = Arc::new(parent.layers());
-        let mut parents = lock();
-        if parents.len() >= PARENTS_KEPT {
-            parents.clear();
-        }
-        parents.insert(parent, Arc::clone(&layers));
-        layers
     }
 
     /// Puts one image with its layers; returns how many were put so far.
@@ -179,7 +185,7 @@ pub fn record(layers: &[Layer], view: &MergedView<'_>, contents: &[Content], dat
     ImageRecord {
         id: ImageId::of_config(&config),
         layers: diff_ids,
-        platform: Platform { os: "linux".into(), architecture: "amd64".into(), ..Platform::default() },
+        platform: platform(),
         created: Some(format!("20{:02}-{:02}-01T00:00:00Z", 20 + date / 12, 1 + date % 12)),
         set_id: SetId::of_sorted(contents.iter().map(|content| &content.id)),
         content_count: contents.len() as u64,
@@ -189,4 +195,9 @@ pub fn record(layers: &[Layer], view: &MergedView<'_>, contents: &[Content], dat
         documents: Vec::new(),
         anomalies: Anomalies::default(),
     }
+}
+
+/// What all made images run on.
+pub fn platform() -> Platform {
+    Platform { os: "linux".into(), architecture: "amd64".into(), ..Platform::default() }
 }

@@ -1,52 +1,82 @@
 //! The index, behind the few calls that are measured.
-//!
-//! THE ONLY PLACE TO FILL IN once `layerprint_store::Index` is there: `missing` goes, the rest calls the index.
 
 use std::path::Path;
+use std::time::Instant;
 
-use anyhow::{Result, bail};
-use layerprint_store::Content;
+use anyhow::Result;
 use layerprint_store::id::ImageId;
+use layerprint_store::{Content, Index, Overlap, Platform, Store};
 use serde::{Deserialize, Serialize};
 
-/// What an image shares with a question.
-pub struct Overlap {
-    pub image: ImageId,
-    pub present: u64,
-    pub present_bytes: u64,
-}
+use super::answers::{Answer, Shared, is_enough};
+use super::fill::platform;
 
+/// How large an index is.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Built {
-    /// Size of all files that a reader may map.
+pub struct Size {
     pub bytes: u64,
-    pub seconds: f64,
+    pub segments: u64,
+    pub keys: u64,
+    pub colours: u64,
+    pub nodes: u64,
 }
 
-/// Returns why there is no index to measure, if so.
-pub fn missing() -> Option<&'static str> {
-    Some("the store has no index yet")
-}
-
-/// Builds the index of a store anew from its fingerprints.
-pub fn build(_store: &Path) -> Result<Built> {
-    bail!("the store has no index yet")
+/// Builds the index of a store anew from its fingerprints; returns the seconds that took.
+pub fn rebuild(store: &Path) -> Result<f64> {
+    let store = Store::open(store)?;
+    let started = Instant::now();
+    store.reindex()?;
+    Ok(started.elapsed().as_secs_f64())
 }
 
 /// One published state of a store.
-pub struct Reader;
+pub struct Reader {
+    index: Index,
+    platform: Platform,
+}
 
 impl Reader {
-    pub fn open(_store: &Path) -> Result<Self> {
-        bail!("the store has no index yet")
+    pub fn open(store: &Path) -> Result<Self> {
+        Ok(Self { index: Index::open(store)?, platform: platform() })
     }
 
-    /// Returns the images that share most with a question.
-    pub fn overlaps(&self, _query: &[Content]) -> Result<Vec<Overlap>> {
-        bail!("the store has no index yet")
+    pub fn size(&self) -> Size {
+        let stats = self.index.stats();
+        Size {
+            bytes: stats.segment_bytes,
+            segments: stats.segments,
+            keys: stats.keys,
+            colours: stats.colours,
+            nodes: stats.nodes,
+        }
     }
 
-    pub fn holds(&self, _image: &ImageId) -> Result<bool> {
-        bail!("the store has no index yet")
+    /// Returns what every image shares with a question, where it is enough.
+    pub fn overlaps(&self, query: &[Content]) -> Result<Vec<Overlap>> {
+        let mut overlaps = self.index.overlaps(query, &self.platform)?;
+        overlaps.retain(|overlap| is_enough(overlap.present, overlap.content_count));
+        Ok(overlaps)
+    }
+
+    /// Returns overlaps by the numbers that images have elsewhere.
+    pub fn answer(&self, overlaps: &[Overlap], number: impl Fn(&ImageId) -> u32) -> Result<Answer> {
+        let shared = |overlap: &Overlap| {
+            Ok(Shared {
+                image: number(&self.id(overlap)?),
+                present: u32::try_from(overlap.present).expect("no more than an image has contents"),
+                present_bytes: overlap.present_bytes,
+            })
+        };
+        let mut answer = overlaps.iter().map(shared).collect::<Result<Answer>>()?;
+        answer.sort_unstable();
+        Ok(answer)
+    }
+
+    pub fn id(&self, overlap: &Overlap) -> Result<ImageId> {
+        Ok(self.index.image_at(overlap.image)?.id)
+    }
+
+    pub fn holds(&self, image: &ImageId) -> Result<bool> {
+        Ok(self.index.image(image)?.is_some())
     }
 }

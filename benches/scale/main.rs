@@ -36,12 +36,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use answers::{expect_part, expect_same};
+use answers::expect_same;
 use fill::Filled;
 use measure::Times;
 use table::{Row, Section};
-use task::{Asked, Made, Place, Task};
+use task::{Asked, IndexAsked, Made, Place, Task};
 
+/// Whose answers are held against the scan's.
+const TOOLS: [&str; 4] = ["index-as-ingested", "index-rebuilt", "sled", "duckdb"];
 /// Size of the fleet when this is run as a test and not as a benchmark.
 const TEST_IMAGES: u64 = 500;
 
@@ -106,7 +108,7 @@ impl Report<'_> {
         for images in sizes {
             let section = self.measure(*images).with_context(|| format!("{images} images"))?;
             tell(&mut text, &table::section(&section));
-            if *images == sizes[0] && index::missing().is_none() {
+            if *images == sizes[0] {
                 let measured = crowd::measure(&self.place(*images).store(), &self.folder.join("crowd"))?;
                 tell(&mut text, &table::crowd(&measured));
             }
@@ -128,8 +130,11 @@ impl Report<'_> {
     fn measure(&self, images: u64) -> Result<Section> {
         let place = self.place(images);
         let filled = fill(&place, images)?;
+        for tool in TOOLS.iter().chain(&["scan"]) {
+            absent(fs::remove_file(place.answers(tool)))?;
+        }
         let mut section = Section { filled, rows: Vec::new(), checks: Vec::new() };
-        section.rows.push(self.index(&place).context("index")?);
+        section.rows.extend(self.indexes(&place).context("index")?);
         section.rows.push(self.sled(&place).context("sled")?);
         section.rows.push(self.duckdb(&place).context("duckdb")?);
         section.rows.push(self.scan(&place).context("scan")?);
@@ -137,16 +142,33 @@ impl Report<'_> {
         Ok(section)
     }
 
-    fn index(&self, place: &Place) -> Result<Row> {
-        let name = "index".to_owned();
-        if let Some(reason) = index::missing() {
-            return Ok(Row { name, note: format!("skipped: {reason}"), ..Row::default() });
+    /// The index as publishing it commit by commit left it, and built at once.
+    fn indexes(&self, place: &Place) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        let rebuilt = place.folder.join("rebuilt");
+        // In a fleet that an earlier run kept, the first is gone.
+        if !rebuilt.exists() {
+            rows.push(self.index(place, "index, as ingested", None)?);
         }
-        let built: Made<index::Built> = Task::IndexBuild(place.clone()).run()?;
-        let note = format!("building took {} MiB of memory", built.memory.anonymous_peak_bytes >> 20);
-        let (bytes, build_seconds) = (Some(built.made.bytes), Some(built.made.seconds));
-        let asked: Asked = Task::Index { place: place.clone(), limit: self.limit() }.run()?;
-        Ok(Row { bytes, build_seconds, note, ..asked_row(name, asked) })
+        fs::write(rebuilt, "")?;
+        let made: Made<f64> = Task::IndexRebuild(place.clone()).run().context("rebuild")?;
+        rows.push(self.index(place, "index, rebuilt", Some(made))?);
+        Ok(rows)
+    }
+
+    fn index(&self, place: &Place, name: &str, rebuilt: Option<Made<f64>>) -> Result<Row> {
+        let (tool, limit) = (name.replace(", ", "-").replace(' ', "-"), self.limit());
+        let asked: IndexAsked = Task::Index { place: place.clone(), tool, limit }.run()?;
+        let index::Size { bytes, segments, keys, colours, nodes } = asked.size;
+        let mut note = format!(
+            "{segments} segments, {keys} keys, {colours} colours, {nodes} nodes; opened in {:.1} ms",
+            asked.opened_ms
+        );
+        if let Some(rebuilt) = &rebuilt {
+            note += &format!("; rebuilding took {} MiB of memory", rebuilt.memory.anonymous_peak_bytes >> 20);
+        }
+        let build_seconds = rebuilt.map(|rebuilt| rebuilt.made);
+        Ok(Row { bytes: Some(bytes), build_seconds, note, ..asked_row(name.to_owned(), asked.asked) })
     }
 
     fn sled(&self, place: &Place) -> Result<Row> {
@@ -213,11 +235,14 @@ fn fill(place: &Place, images: u64) -> Result<Filled> {
 }
 
 fn remove_folder(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", path.display()))
-        }
-        _ => Ok(()),
+    absent(fs::remove_dir_all(path)).with_context(|| format!("remove {}", path.display()))
+}
+
+/// Takes it as done where there was nothing to remove.
+fn absent(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -225,13 +250,12 @@ fn remove_folder(path: &Path) -> Result<()> {
 fn checks(place: &Place) -> Result<Vec<String>> {
     let scan = answers::read(&place.answers("scan"))?;
     let mut checks = Vec::new();
-    for tool in ["sled", "duckdb", "index"].into_iter().filter(|tool| place.answers(tool).exists()) {
-        let answers = answers::read(&place.answers(tool))?;
-        let asked = match tool {
-            "index" => expect_part((tool, "scan"), &answers, &scan)?,
-            _ => expect_same((tool, "scan"), &answers, &scan)?,
-        };
-        checks.push(format!("{tool} and the scan agree on {asked} questions"));
+    for tool in TOOLS {
+        let path = place.answers(tool);
+        if path.exists() {
+            let asked = expect_same((tool, "scan"), &answers::read(&path)?, &scan)?;
+            checks.push(format!("{tool} and the scan agree on {asked} questions"));
+        }
     }
     Ok(checks)
 }

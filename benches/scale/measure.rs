@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::answers::{Answer, CHECKED};
-use super::queries::Query;
+use super::queries::{Query, Questions};
 
 /// How often a process looks at its own memory.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -82,17 +82,20 @@ impl Times {
 }
 
 /// Asks all questions one after another, once unmeasured and once measured, each for no longer than half the time given.
-pub fn ask(
-    queries: &[Query],
+///
+/// Reading a question and bringing what was found into the common form stay outside the time that is measured.
+pub fn ask<T>(
+    questions: &Questions,
     limit: Duration,
-    mut answer: impl FnMut(&Query) -> Result<Answer>,
+    mut find: impl FnMut(&Query) -> Result<T>,
+    answer: impl Fn(T) -> Result<Answer>,
 ) -> Result<(Times, Vec<Answer>)> {
     let mut answers = Vec::new();
     let started = Instant::now();
-    for query in queries {
-        let answer = answer(query)?;
-        if answers.len() < CHECKED {
-            answers.push(answer);
+    for number in 0..questions.len() {
+        let found = find(&questions.get(number)?)?;
+        if number < CHECKED {
+            answers.push(answer(found)?);
         }
         if started.elapsed() > limit / 2 {
             break;
@@ -100,9 +103,10 @@ pub fn ask(
     }
     let mut milliseconds = Vec::new();
     let started = Instant::now();
-    for query in queries {
+    for number in 0..questions.len() {
+        let query = questions.get(number)?;
         let asked = Instant::now();
-        std::hint::black_box(answer(query)?);
+        std::hint::black_box(find(&query)?);
         milliseconds.push(asked.elapsed().as_secs_f64() * 1e3);
         if started.elapsed() > limit / 2 && milliseconds.len() >= QUESTIONS_MIN {
             break;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use layerprint_store::id::ContentId;
@@ -23,6 +24,9 @@ const DROPPED: u64 = 27;
 const DROPPED_TO: usize = 73;
 /// Least share of a question's contents that its base makes up.
 const BASE_SHARE: f64 = 0.3;
+
+/// Bytes of a content and its size in the file.
+const RECORD_BYTES: usize = 40;
 
 /// The distinct, non-empty contents of an image, sorted.
 pub type Query = Vec<Content>;
@@ -74,16 +78,39 @@ pub fn write(folder: &Path, queries: &[Query]) -> io::Result<()> {
     contents.flush()
 }
 
-/// Reads what [`write`] wrote.
-pub fn read(folder: &Path) -> io::Result<Vec<Query>> {
-    let counts = std::fs::read(folder.join("query-counts"))?;
-    let contents = std::fs::read(folder.join("query-contents"))?;
-    let mut contents = contents.chunks_exact(40).map(|record| {
-        let (id, size) = record.split_first_chunk::<32>().expect("40 bytes");
-        let size_bytes = u64::from_le_bytes(size.try_into().expect("eight bytes"));
-        Content { id: ContentId::from_bytes(*id), size_bytes }
-    });
-    let counts =
-        counts.chunks_exact(4).map(|count| u32::from_le_bytes(count.try_into().expect("four bytes")));
-    Ok(counts.map(|count| contents.by_ref().take(count as usize).collect()).collect())
+/// What [`write`] wrote, read question by question: all together they take more memory than what is measured.
+pub struct Questions {
+    contents: File,
+    /// For each question, the number of its first content, and at last the number of all.
+    starts: Vec<u64>,
+}
+
+impl Questions {
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let counts = std::fs::read(folder.join("query-counts"))?;
+        let mut starts = vec![0];
+        for count in counts.chunks_exact(4) {
+            let count = u32::from_le_bytes(count.try_into().expect("four bytes"));
+            starts.push(starts[starts.len() - 1] + u64::from(count));
+        }
+        Ok(Self { contents: File::open(folder.join("query-contents"))?, starts })
+    }
+
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub fn get(&self, number: usize) -> io::Result<Query> {
+        let (start, end) = (self.starts[number], self.starts[number + 1]);
+        let count = usize::try_from(end - start).expect("thousands");
+        let mut bytes = vec![0; RECORD_BYTES * count];
+        self.contents.read_exact_at(&mut bytes, RECORD_BYTES as u64 * start)?;
+        Ok(bytes.chunks_exact(RECORD_BYTES).map(record).collect())
+    }
+}
+
+fn record(bytes: &[u8]) -> Content {
+    let (id, size) = bytes.split_first_chunk::<32>().expect("40 bytes");
+    let size_bytes = u64::from_le_bytes(size.try_into().expect("eight bytes"));
+    Content { id: ContentId::from_bytes(*id), size_bytes }
 }

@@ -2,17 +2,20 @@
 //!
 //! The benchmark starts itself again with a task as JSON, and reads the result as JSON from its standard output.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use layerprint_store::Store;
+use layerprint_store::id::ImageId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::answers::{self, Answer, Shared};
+use super::answers::{self, Answer, CHECKED, Shared};
 use super::measure::{Memory, Times, Watch, ask};
+use super::queries::{Query, Questions};
 use super::{by_key, crowd, fill, fleet, index, matrix, queries, scan};
 
 /// Where everything about a fleet of one size is kept.
@@ -49,8 +52,8 @@ pub enum Task {
     Scan { place: Place, limit: Duration },
     SledBuild { place: Place, limit: Duration },
     Sled { place: Place, limit: Duration },
-    IndexBuild(Place),
-    Index { place: Place, limit: Duration },
+    IndexRebuild(Place),
+    Index { place: Place, tool: String, limit: Duration },
     Crowd(crowd::Role),
 }
 
@@ -68,6 +71,14 @@ pub struct Asked {
     pub memory: Memory,
 }
 
+/// What came of asking the index.
+#[derive(Serialize, Deserialize)]
+pub struct IndexAsked {
+    pub asked: Asked,
+    pub opened_ms: f64,
+    pub size: index::Size,
+}
+
 impl Task {
     /// Does it, in this process, and prints the result.
     pub fn perform(self) -> Result<()> {
@@ -80,10 +91,10 @@ impl Task {
             Self::SledBuild { place, limit } => {
                 print(&made(|| by_key::build(&place.sled(), &place.matrix(), limit))?)
             }
-            Self::IndexBuild(place) => print(&made(|| index::build(&place.store()))?),
+            Self::IndexRebuild(place) => print(&made(|| index::rebuild(&place.store()))?),
             Self::Scan { place, limit } => print(&ask_scan(&place, limit)?),
             Self::Sled { place, limit } => print(&ask_sled(&place, limit)?),
-            Self::Index { place, limit } => print(&ask_index(&place, limit)?),
+            Self::Index { place, tool, limit } => print(&ask_index(&place, &tool, limit)?),
             Self::Crowd(role) => print(&role.perform()?),
         }
     }
@@ -122,53 +133,54 @@ fn made<T>(make: impl FnOnce() -> Result<T>) -> Result<Made<T>> {
 fn ask_scan(place: &Place, limit: Duration) -> Result<Asked> {
     let numbers = numbers(&place.matrix())?;
     let store = Store::open(&place.store())?;
-    asked(place, "scan", limit, |query| {
-        let overlaps = scan::scan(&store, query)?;
-        let shared = overlaps.iter().map(|overlap| Shared {
-            image: numbers[&overlap.record.id],
-            present: u32::try_from(overlap.present).expect("no more than a layer's entries"),
-            present_bytes: overlap.present_bytes,
-        });
-        let mut answer: Answer = shared.collect();
+    let shared = |overlap: &scan::Overlap| Shared {
+        image: numbers[&overlap.record.id],
+        present: u32::try_from(overlap.present).expect("no more than an image has contents"),
+        present_bytes: overlap.present_bytes,
+    };
+    let answer = |overlaps: Vec<scan::Overlap>| {
+        let mut answer: Answer = overlaps.iter().map(shared).collect();
         answer.sort_unstable();
         Ok(answer)
-    })
+    };
+    asked(place, "scan", limit, |query| Ok(scan::scan(&store, query)?), answer)
 }
 
 fn ask_sled(place: &Place, limit: Duration) -> Result<Asked> {
     let database = by_key::ByKey::open(&place.sled(), &place.matrix())?;
-    asked(place, "sled", limit, |query| database.overlaps(query))
+    asked(place, "sled", limit, |query| database.overlaps(query), Ok)
 }
 
-fn ask_index(place: &Place, limit: Duration) -> Result<Asked> {
+fn ask_index(place: &Place, tool: &str, limit: Duration) -> Result<IndexAsked> {
+    let questions = Questions::open(&place.queries)?;
+    let watch = Watch::start();
+    let started = Instant::now();
+    let reader = index::Reader::open(&place.store())?;
+    let opened_ms = started.elapsed().as_secs_f64() * 1e3;
+    let (times, _) = ask(&questions, limit, |query| reader.overlaps(query), |_| Ok(Vec::new()))?;
+    let memory = watch.finish();
+    // Apart, because the numbers of all images take memory that is not the index's.
     let numbers = numbers(&place.matrix())?;
-    let index = index::Reader::open(&place.store())?;
-    asked(place, "index", limit, |query| {
-        let overlaps = index.overlaps(query)?;
-        let shared = overlaps.iter().map(|overlap| Shared {
-            image: numbers[&overlap.image],
-            present: u32::try_from(overlap.present).expect("no more than a layer's entries"),
-            present_bytes: overlap.present_bytes,
-        });
-        let mut answer: Answer = shared.collect();
-        answer.sort_unstable();
-        Ok(answer)
-    })
+    let answer = |number| reader.answer(&reader.overlaps(&questions.get(number)?)?, |id| numbers[id]);
+    let answers = (0..times.questions.min(CHECKED)).map(answer).collect::<Result<Vec<_>>>()?;
+    answers::write(&place.answers(tool), &answers)?;
+    Ok(IndexAsked { asked: Asked { times, memory }, opened_ms, size: reader.size() })
 }
 
-fn numbers(matrix: &Path) -> Result<std::collections::HashMap<layerprint_store::id::ImageId, u32>> {
+fn numbers(matrix: &Path) -> Result<HashMap<ImageId, u32>> {
     Ok((0..).zip(matrix::images(matrix)?).map(|(number, (id, _))| (id, number)).collect())
 }
 
-fn asked(
+fn asked<T>(
     place: &Place,
     tool: &str,
     limit: Duration,
-    answer: impl FnMut(&queries::Query) -> Result<Answer>,
+    find: impl FnMut(&Query) -> Result<T>,
+    answer: impl Fn(T) -> Result<Answer>,
 ) -> Result<Asked> {
-    let queries = queries::read(&place.queries)?;
+    let questions = Questions::open(&place.queries)?;
     let watch = Watch::start();
-    let (times, answers) = ask(&queries, limit, answer)?;
+    let (times, answers) = ask(&questions, limit, find, answer)?;
     let memory = watch.finish();
     answers::write(&place.answers(tool), &answers)?;
     Ok(Asked { times, memory })
