@@ -71,9 +71,16 @@ fn cells(row: &Row, raw_bytes: u64) -> [String; 9] {
 /// Returns what became of the writer and its readers.
 pub fn crowd(measured: &crowd::Measured) -> String {
     let head = ["writer", "wall s", "CPU s", "wall / alone"].map(str::to_owned);
-    let row = |name: &str, report: &crowd::Report| {
-        let ratio = report.seconds / measured.alone.seconds;
-        [name.to_owned(), significant(report.seconds), significant(report.cpu_seconds), significant(ratio)]
+    let median = |reports: &[crowd::Report], field: fn(&crowd::Report) -> f64| {
+        let mut figures: Vec<f64> = reports.iter().map(field).collect();
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    let row = |name: &str, reports: &[crowd::Report]| {
+        let seconds = median(reports, |report| report.seconds);
+        let cpu_seconds = median(reports, |report| report.cpu_seconds);
+        let ratio = seconds / median(&measured.alone, |report| report.seconds);
+        [name.to_owned(), significant(seconds), significant(cpu_seconds), significant(ratio)]
     };
     let rows = [
         row("alone", &measured.alone),
@@ -85,7 +92,8 @@ pub fn crowd(measured: &crowd::Measured) -> String {
     text += &table(&head, &rows);
     let _ = writeln!(
         text,
-        "- readers: {} openings, {} questions, {} states seen, {} errors, {} torn answers",
+        "- medians of {} rounds; readers: {} openings, {} questions, {} states seen, {} errors, {} torn answers",
+        crowd::ROUNDS,
         thousands(sum(|reader| reader.openings)),
         thousands(sum(|reader| reader.questions)),
         thousands(sum(|reader| reader.states)),
