@@ -90,6 +90,11 @@ impl Image {
         self.row.kind == "base"
     }
 
+    /// Returns the name of the nearest true base; of a base, its own.
+    pub fn base(&self) -> Option<&String> {
+        if self.is_base() { Some(&self.row.name) } else { self.row.base.as_ref() }
+    }
+
     /// Returns the name of the transform, or the kind of an image that is none.
     pub fn transform(&self) -> &str {
         match &self.row.true_base_not_in_set {

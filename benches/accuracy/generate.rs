@@ -3,14 +3,13 @@
 //! Every question has a seed of its own, made of the run's seed, the corpus and its number, so that the same command
 //! makes the same questions whatever the number of threads.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use layerprint_query::Subject;
 use layerprint_store::{Content, Fingerprint, MergedView, Platform};
 
-use crate::bases::{Bases, built_on, record, shared};
+use crate::bases::{Bases, Stored, built_on, record, shared};
 use crate::corpus::{Corpus, Image};
 use crate::edits;
 use crate::random::Random;
@@ -144,7 +143,7 @@ pub fn held_out(corpus: &Corpus, all: &Bases, held: &Image, seed: &str, count: u
     let starts: Vec<&Image> = corpus
         .images
         .iter()
-        .filter(|image| is_start(image) && base_of(image) == Some(&held.row.name))
+        .filter(|image| is_start(image) && image.base() == Some(&held.row.name))
         .collect();
     let mut questions = Vec::new();
     for number in 0..count {
@@ -159,31 +158,22 @@ pub fn held_out(corpus: &Corpus, all: &Bases, held: &Image, seed: &str, count: u
             [|_| true, edits::configure, edits::drop_dispensable, |work| edits::drop_share(work, 0.02, 0.20)];
         mild[number % mild.len()](&mut work);
         work.truth = truth_without(&bases, all, held, &work.truth);
-        let label = if work.truth.right.is_empty() {
-            "no base: it is held out"
-        } else {
-            "base held out, its own base is stored"
-        };
+        let has_sibling = work.truth.acceptable.iter().any(|name| bases.named(name).is_some());
+        let label =
+            if has_sibling { "no base: held out, siblings stay" } else { "no base: held out, no sibling" };
         questions.push(work.finish(label, Form::Squashed)?);
     }
     Ok(HeldOut { bases, questions })
 }
 
-fn base_of(image: &Image) -> Option<&String> {
-    if image.is_base() { Some(&image.row.name) } else { image.row.base.as_ref() }
-}
-
-/// With the base gone, the nearest of its own bases that is stored is the answer, if there is one. What is wholly
-/// contained in the base and clearly smaller (the slim image of the same day) may be claimed, but is not expected.
+/// With the base gone no answer is expected but its family. What the base is itself built on may be claimed, and so may
+/// what is wholly contained in it and clearly smaller: the slim image of the same day.
 fn truth_without(bases: &Bases, all: &Bases, held: &Image, truth: &Truth) -> Truth {
-    let stored: Vec<&String> = truth.below.iter().filter(|name| bases.named(name).is_some()).collect();
-    let nearest = held.lineage().iter().find(|name| stored.contains(name));
     let base = all.named(&held.row.name).expect("all bases of the corpus are stored");
-    let contained = bases.stored.iter().filter(|other| is_contained(&other.contents, &base.contents));
-    let below = stored.into_iter().cloned().chain(contained.map(|other| other.name.clone())).collect();
-    let right: BTreeSet<String> = nearest.into_iter().cloned().collect();
-    let lineage = held.lineage().iter().skip_while(|name| !right.contains(*name)).skip(1).cloned().collect();
-    Truth { right, below, lineage, acceptable: truth.acceptable.clone(), donors: Vec::new() }
+    let may_be_claimed =
+        |other: &&Stored| truth.below.contains(&other.name) || is_contained(&other.contents, &base.contents);
+    let below = bases.stored.iter().filter(may_be_claimed).map(|other| other.name.clone()).collect();
+    Truth { below, acceptable: truth.acceptable.clone(), ..Truth::default() }
 }
 
 /// Returns true if nearly all of these is in those, which have at least a tenth more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::bases::{Bases, PLANTED, shared};
+use crate::bases::{Bases, PLANTED, Stored, shared};
 use crate::corpus::Families;
 use crate::generate::is_contained;
 use crate::methods::Answer;
@@ -37,13 +37,16 @@ pub struct Judge<'a> {
 
 impl Judge<'_> {
     /// Returns the stored images that cannot be told from the true base by the contents that are left: of both the same
-    /// are there.
+    /// are there, and of this one hardly more is missing. An image built on the true base, of which nothing that it adds is
+    /// there, is no such image.
     pub fn same_as_truth(&self, question: &Question) -> BTreeSet<String> {
         let mut same = BTreeSet::new();
         for right in question.truth.right.iter().filter_map(|name| self.bases.named(name)) {
             let left: Vec<_> = shared(&right.contents, &question.contents).collect();
-            let is_same = |other: &&crate::bases::Stored| {
-                shared(&other.contents, &question.contents).eq(left.iter().copied())
+            let missing = right.contents.len() - left.len();
+            let is_same = |other: &&Stored| {
+                (other.contents.len().saturating_sub(left.len())) * 10 <= missing * 11
+                    && shared(&other.contents, &question.contents).eq(left.iter().copied())
             };
             let others = self.bases.stored.iter().filter(is_same);
             same.extend(others.map(|other| other.name.clone()));

@@ -26,21 +26,22 @@
 //! - **top-1**: the verdict is `base` and the truth is among the names. After an upgrade in place the old and the newer base
 //!   both are the truth; after a whole one, in images made here, only the newer.
 //! - **or same**: or a name is that of a stored image of which the very same contents are left in the image as of the true
-//!   base (an image without its documents is built on the slim base as much as on the full one). **ambiguous** counts the
-//!   images for which there is one: no method that goes by contents can be right on all of them.
+//!   base, and hardly more (a tenth) is missing: without its documents, an image is built on the slim base as much as on
+//!   the full one. **ambiguous** counts the images for which there is one: no method that goes by contents can be right on
+//!   all of them.
 //! - **by chance**: top-1 divided by the number of names, if not all of them are true.
 //! - **named**: the truth is among the names, whatever the verdict. **tie**: names in the first group.
 //! - **MRR**: mean of one over the place of the first true name, in mean over all orders of a tie. layerprint counts with
 //!   the groups that its answer names (base, runner-up, and `ranked` if there); what is not named counts 0.
-//! - **family**: some name is of the family of the truth or of an acceptable sibling, as `truth.jsonl` says.
+//! - **family**: some name is of the family of the truth or of an acceptable sibling, as `truth.jsonl` says. Of images
+//!   whose base is held out, this is what should be named.
 //! - **cover**: of images with files of a second base, those of which both are named, as base or in `cover`. Whatever holds
 //!   all contents that the second base brought is as good. For overlap, the first two of a greedy gather.
 //! - **lineage**: where top-1 is right, ancestors of the base that are in its lineage, of all. **extra**: named there
 //!   without being true, and not wholly contained in the base.
 //! - **false claims**: verdict `base` with only wrong names: of images with a base, claims of a wrong one; of those without,
-//!   any claim but that of what the true base is itself built on or wholly contains. **of siblings**: of these, claims of a
-//!   sibling of the true base. Held out images count as without a base, unless a base of their base is stored: then that
-//!   is the truth.
+//!   any claim but that of what the held out base is itself built on or wholly contains. **of siblings**: of these, claims
+//!   of a sibling of the true base.
 //! - **days off**: where the truth is not named, days between the dates of the true base and the named one of its family.
 //! - **Confidence**, where the answer has it: how often the truth was named, beside what was stated.
 //!
@@ -202,6 +203,7 @@ impl Report {
             is_made,
             label: question.label.clone(),
             has_base: !question.truth.right.is_empty(),
+            has_relatives: question.truth.acceptable.iter().any(|name| judge.bases.named(name).is_some()),
             is_ambiguous: !same.is_empty(),
             marks,
         };

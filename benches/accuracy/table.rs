@@ -15,6 +15,8 @@ pub struct Outcome {
     pub label: String,
     /// False where no stored image is the base.
     pub has_base: bool,
+    /// Whether siblings of the true base are stored.
+    pub has_relatives: bool,
     /// Whether another stored image has left just what the true base has.
     pub is_ambiguous: bool,
     /// In the order of the methods.
@@ -94,7 +96,11 @@ fn by_transform(outcomes: &[Outcome]) -> Page {
             row.extend(figures(&marks));
             row.push(ambiguous.to_string());
         } else {
-            row.extend((0..8).map(|_| String::new()));
+            let relatives = group.iter().filter(|outcome| outcome.has_relatives).count();
+            let family = ratio(count(&marks, |mark| mark.family), relatives);
+            row.extend((0..6).map(|_| String::new()));
+            row.push(if relatives == group.len() { share(family) } else { String::new() });
+            row.push(String::new());
         }
         row.push(cover(&marks));
         row.extend(lineage(&marks));

@@ -49,7 +49,7 @@ impl Question {
         let donors = image.row.mixed_with.iter().flatten();
         let truth = Truth {
             donors: donors.filter_map(|donor| donors_of(bases, image, &contents, donor)).collect(),
-            ..truth_of(image)
+            ..truth_of(corpus, image)
         };
         let subject = Subject::new(image.record.clone(), vec![image.row.name.clone()], layers);
         Ok(Self {
@@ -63,14 +63,17 @@ impl Question {
 }
 
 /// Says what is true of an image as the corpus has it.
-pub fn truth_of(image: &Image) -> Truth {
-    let base = if image.is_base() { Some(&image.row.name) } else { image.row.base.as_ref() };
-    let Some(base) = base else { return Truth::default() };
-    let acceptable: BTreeSet<String> = image.row.acceptable.iter().flatten().cloned().collect();
+fn truth_of(corpus: &Corpus, image: &Image) -> Truth {
+    let Some(base) = image.base() else { return Truth::default() };
+    let mut acceptable: BTreeSet<String> = image.row.acceptable.iter().flatten().cloned().collect();
+    if let Some(series) = corpus.base(base).map(|base| &base.row.series).filter(|series| series.is_some()) {
+        let siblings = corpus.bases().filter(|other| other.row.series == *series && other.row.name != *base);
+        acceptable.extend(siblings.map(|other| other.row.name.clone()));
+    }
     let upgraded = image.row.name.contains("apt-upgraded");
     let mut right = BTreeSet::from([base.clone()]);
     if upgraded {
-        right.extend(acceptable.iter().cloned());
+        right.extend(image.row.acceptable.iter().flatten().cloned());
     }
     let ancestors = image.lineage().iter().filter(|name| *name != base);
     let lineage: Vec<String> = if upgraded { Vec::new() } else { ancestors.clone().cloned().collect() };
@@ -123,7 +126,7 @@ impl<'a> Work<'a> {
         start: &'a Image,
         random: Random,
     ) -> Result<Option<Self>> {
-        let truth = truth_of(start);
+        let truth = truth_of(corpus, start);
         let Some(base) = truth.right.first().and_then(|name| corpus.base(name)) else { return Ok(None) };
         let layers = corpus.layers(&start.record)?;
         let draft = Draft::of(&MergedView::of(layers.iter().map(|layer| &**layer)));
