@@ -15,12 +15,14 @@ pub struct Mark {
     pub top1_or_same: bool,
     pub expected: f64,
     pub named: bool,
+    pub named_expected: f64,
     pub tie: usize,
     pub reciprocal: f64,
     pub family: bool,
     pub false_claim: bool,
     /// A false claim that names a sibling of the true base.
     pub sibling_claim: bool,
+    /// An image that an enemy planted is named: as base, in its lineage or in the cover.
     pub planted: bool,
     pub cover: Option<bool>,
     /// Edges of the base's lineage: found, all, and named without being true.
@@ -67,17 +69,20 @@ impl Judge<'_> {
         let is_fair = if truth.right.is_empty() { is_allowed } else { is_named };
         let false_claim = is_claimed && !is_fair;
         let top1 = is_claimed && is_named;
+        let further = [&answer.cover, &answer.lineage].into_iter().flatten().flatten().flatten();
+        let mut everywhere = first.iter().chain(further);
         Mark {
             top1,
             top1_or_same: is_claimed && is_same,
             expected: if top1 { ratio(hits, first.len()) } else { 0.0 },
             named: is_named,
+            named_expected: ratio(hits, first.len()),
             tie: first.len(),
             reciprocal: reciprocal(&answer.groups, truth),
             family: self.is_family(first, truth),
             false_claim,
             sibling_claim: false_claim && first.iter().any(|name| truth.acceptable.contains(name)),
-            planted: first.iter().any(|name| name.starts_with(PLANTED)),
+            planted: everywhere.any(|name| name.starts_with(PLANTED)),
             cover: self.cover(answer, truth),
             edges: top1.then(|| self.edges(answer, truth, first)).flatten(),
             days: self.days(first, truth).filter(|_| !is_named),

@@ -58,33 +58,23 @@ mod draft;
 mod edits;
 mod generate;
 mod judge;
+mod measure;
 mod methods;
 mod random;
+mod report;
 mod table;
 mod work;
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-use rayon::prelude::*;
-use serde_json::{Value, json};
 
-use bases::Bases;
-use corpus::{Corpus, Families};
-use judge::{Judge, Mark};
-use methods::{Answer, METHODS};
-use table::Outcome;
-use work::Question;
+use report::Report;
 
 /// Measure how often the base that is named is the true one
 #[derive(Parser)]
-struct Options {
+pub struct Options {
     /// Folder of images with truth.jsonl (can be repeated)
     #[arg(long)]
     corpus: Vec<PathBuf>,
@@ -115,142 +105,26 @@ fn main() -> Result<()> {
     }
     let temporary = tempfile::tempdir()?;
     let cache = options.cache.as_deref().unwrap_or(temporary.path());
-    let rows =
-        options.rows.as_ref().map(|path| File::create(path).with_context(|| path.display().to_string()));
-    let report =
-        Report { outcomes: Mutex::default(), rows: rows.transpose()?.map(BufWriter::new).map(Mutex::new) };
+    let report = Report::default();
     for folder in &options.corpus {
         if !folder.join("truth.jsonl").exists() {
             eprintln!("{}: skipped, there is no truth.jsonl", folder.display());
             continue;
         }
-        measure(folder, cache, &options, &report)?;
+        measure::measure(folder, cache, &options, &report)?;
     }
-    report.finish(options.markdown.as_deref())
+    report.finish(&options)
 }
 
-fn measure(folder: &Path, cache: &Path, options: &Options, report: &Report) -> Result<()> {
-    let started = Instant::now();
-    let corpus = Corpus::read(folder, cache)?;
-    let families = Families::of(&corpus);
-    let all = Bases::of(&corpus, |_| true)?;
-    let (images, stored) = (corpus.images.len(), all.stored.len());
-    eprintln!("{}: {images} images read, {stored} of them stored, {:.0?}", corpus.name, started.elapsed());
-    let judge = Judge { bases: &all, families: &families };
-    let asked: Vec<_> = corpus.images.iter().filter(|image| !image.is_base()).collect();
-    asked
-        .par_iter()
-        .try_for_each(|image| report.add(&judge, &corpus, false, &Question::of(&corpus, &all, image)?))?;
-    eprintln!("{}: {} images of the corpus asked about, {:.0?}", corpus.name, asked.len(), started.elapsed());
-
-    let seed = &options.seed;
-    (0..options.transforms).into_par_iter().try_for_each(|number| {
-        match generate::transformed(&corpus, &all, seed, number)? {
-            Some(question) => report.add(&judge, &corpus, true, &question),
-            None => Ok(()),
+impl Options {
+    /// Says with which command figures were made.
+    fn describe(&self, asked: usize) -> String {
+        let mut command = "cargo bench --bench accuracy --".to_owned();
+        for corpus in &self.corpus {
+            let name = corpus.file_name().unwrap_or_default().to_string_lossy();
+            command.push_str(&format!(" --corpus {name}"));
         }
-    })?;
-    let others = options.transforms.div_ceil(10);
-    (0..others).into_par_iter().try_for_each(|number| {
-        report.add(&judge, &corpus, true, &generate::stranger(&corpus, &all, seed, number)?)
-    })?;
-    eprintln!("{}: {} made images asked about, {:.0?}", corpus.name, options.transforms, started.elapsed());
-
-    for held in corpus.bases() {
-        let count = others.div_ceil(stored);
-        let held_out = generate::held_out(&corpus, &all, held, seed, count)?;
-        let judge = Judge { bases: &held_out.bases, families: &families };
-        held_out.questions.par_iter().try_for_each(|question| report.add(&judge, &corpus, true, question))?;
+        let (transforms, seed) = (self.transforms, &self.seed);
+        format!("`{command} --transforms {transforms} --seed {seed}`: {asked} images asked about.")
     }
-    let planted = Bases::with_planted(&corpus, seed, 60)?;
-    let judge = Judge { bases: &planted, families: &families };
-    (0..others).into_par_iter().try_for_each(|number| {
-        let question = match number % 2 {
-            0 => generate::transformed(&corpus, &planted, seed, options.transforms + number / 2)?,
-            _ => Some(generate::stranger(&corpus, &all, seed, others + number)?),
-        };
-        let Some(mut question) = question else { return Ok(()) };
-        question.label =
-            format!("planted images stored: {}", if number % 2 == 0 { "base" } else { "no base" });
-        report.add(&judge, &corpus, true, &question)
-    })?;
-    eprintln!("{}: done, {:.0?}", corpus.name, started.elapsed());
-    Ok(())
-}
-
-/// All outcomes, and where the rows go.
-struct Report {
-    outcomes: Mutex<Vec<Outcome>>,
-    rows: Option<Mutex<BufWriter<File>>>,
-}
-
-impl Report {
-    /// Asks all methods, judges them and notes it.
-    fn add(&self, judge: &Judge, corpus: &Corpus, is_made: bool, question: &Question) -> Result<()> {
-        let started = Instant::now();
-        let finding = judge.bases.ask(&question.subject)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let mut answers = vec![methods::own(&finding)];
-        answers.extend(methods::others(judge.bases, question));
-        let same = judge.same_as_truth(question);
-        let marks: Vec<Mark> = answers.iter().map(|answer| judge.mark(question, &same, answer)).collect();
-        if let Some(rows) = &self.rows {
-            let row = row(corpus, question, &same, &finding, seconds, &answers, &marks);
-            let mut rows = rows.lock().expect("no thread panics while it writes");
-            writeln!(rows, "{row}")?;
-        }
-        let outcome = Outcome {
-            is_made,
-            label: question.label.clone(),
-            has_base: !question.truth.right.is_empty(),
-            has_relatives: question.truth.acceptable.iter().any(|name| judge.bases.named(name).is_some()),
-            is_ambiguous: !same.is_empty(),
-            marks,
-        };
-        self.outcomes.lock().expect("no thread panics while it notes").push(outcome);
-        Ok(())
-    }
-
-    fn finish(self, markdown: Option<&Path>) -> Result<()> {
-        let outcomes = self.outcomes.into_inner().expect("no thread panics while it notes");
-        if outcomes.is_empty() {
-            return Ok(());
-        }
-        let pages = table::pages(&outcomes);
-        pages.iter().for_each(|page| println!("{}", page.text()));
-        if let Some(rows) = self.rows {
-            rows.into_inner().expect("no thread panics while it writes").flush()?;
-        }
-        let text: String = pages.iter().map(table::Page::markdown).collect();
-        markdown
-            .map(|path| std::fs::write(path, text).with_context(|| path.display().to_string()))
-            .transpose()?;
-        Ok(())
-    }
-}
-
-fn row(
-    corpus: &Corpus,
-    question: &Question,
-    same: &BTreeSet<String>,
-    finding: &Value,
-    seconds: f64,
-    answers: &[Answer],
-    marks: &[Mark],
-) -> Value {
-    let methods: serde_json::Map<String, Value> = METHODS
-        .iter()
-        .zip(answers)
-        .map(|(method, answer)| {
-            ((*method).to_owned(), json!(answer.groups.iter().take(3).collect::<Vec<_>>()))
-        })
-        .collect();
-    json!({
-        "corpus": corpus.name, "transform": question.label, "made": question.made,
-        "right": question.truth.right, "same": same, "donors": question.truth.donors,
-        "lineage": question.truth.lineage, "verdict": finding["verdict"], "reason": finding["reason"],
-        "containment": finding["base"]["containment"], "agreement_bytes": finding["base"]["agreement_bytes"],
-        "cover": answers[0].cover, "named_lineage": answers[0].lineage,
-        "mark": marks[0], "methods": methods, "seconds": seconds,
-    })
 }

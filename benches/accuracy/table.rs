@@ -26,6 +26,50 @@ pub struct Outcome {
 /// Bounds of the bins of stated confidence.
 const BINS: [f64; 8] = [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99];
 
+/// What is asked of layerprint: a class of rows, and the least that is good enough.
+const CLASSES: [(&str, &[&str], &str); 8] = [
+    (
+        "base layers untouched",
+        &[
+            "derived",
+            "squash-above",
+            "chmod-all",
+            "chown-app",
+            "slim-whiteout",
+            "layers kept, edited",
+            "layers kept, dropped",
+            "layers kept, two bases",
+        ],
+        "top-1 1.000",
+    ),
+    (
+        "squashed, flattened, rebuilt, etc edited, added to",
+        &[
+            "squash-all",
+            "flatten",
+            "rebuilt",
+            "cfg-edited-squash",
+            "squashed",
+            "flattened",
+            "etc edited",
+            "large application",
+            "vendored files",
+            "odd names, links lost",
+        ],
+        "top-1 0.99",
+    ),
+    ("moved below a folder", &["reroot", "moved below a folder"], ""),
+    (
+        "documents dropped or compressed anew",
+        &["slim-squash", "docs-recompressed", "drop docs, tests", "docs recompressed"],
+        "top-1 0.93, family 0.99",
+    ),
+    ("upgraded in place", &["apt-upgraded", "upgraded in part", "upgraded whole"], "top-1 0.85, family 0.99"),
+    ("up to half dropped", &["drop30", "drop 5-25 %", "drop 25-50 %", "drop packages"], "top-1 0.90 at 30 %"),
+    ("most dropped", &["drop60", "drop 50-80 %", "distroless"], "named 0.90, family 0.80"),
+    ("several edits, binaries stripped", &["combined", "binaries stripped"], ""),
+];
+
 /// A table with its title.
 pub struct Page {
     title: String,
@@ -35,7 +79,8 @@ pub struct Page {
 
 /// Makes all tables.
 pub fn pages(outcomes: &[Outcome]) -> Vec<Page> {
-    let mut pages = vec![by_transform(outcomes), methods_by_transform(outcomes), methods(outcomes)];
+    let mut pages =
+        vec![by_class(outcomes), by_transform(outcomes), methods_by_transform(outcomes), methods(outcomes)];
     pages.extend(reliability(outcomes));
     pages
 }
@@ -84,6 +129,52 @@ fn groups(outcomes: &[Outcome]) -> Vec<(String, Vec<&Outcome>)> {
     rows
 }
 
+fn by_class(outcomes: &[Outcome]) -> Page {
+    let row = |title: &str, target: &str, group: &[&Outcome]| {
+        let marks: Vec<&Mark> = group.iter().map(|outcome| &outcome.marks[0]).collect();
+        let ambiguous = group.iter().filter(|outcome| outcome.is_ambiguous).count();
+        let mut row = vec![title.to_owned(), group.len().to_string()];
+        let figures = figures(&marks);
+        row.extend([0, 1, 3, 6].map(|place| figures[place].clone()));
+        row.insert(3, interval(count(&marks, |mark| mark.top1), marks.len()));
+        row.extend([ambiguous.to_string(), cover(&marks), lineage(&marks)[0].clone()]);
+        row.push(count(&marks, |mark| mark.false_claim).to_string());
+        row.push(target.to_owned());
+        row
+    };
+    let mut rows = Vec::new();
+    for (title, labels, target) in CLASSES {
+        let of = |outcome: &&Outcome| outcome.has_base && labels.contains(&outcome.label.as_str());
+        let group: Vec<&Outcome> = outcomes.iter().filter(of).collect();
+        rows.push(row(title, target, &group));
+    }
+    let all: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.has_base).collect();
+    rows.push(row("= all with a base", "cover 0.95, lineage 0.95", &all));
+    let without: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.has_base).collect();
+    let mut last = row("= all without a base", "no false claim", &without);
+    last[2..10].iter_mut().for_each(String::clear);
+    rows.push(last);
+    let head =
+        "images|n|top-1|95 % interval|or same|named|family|ambiguous|cover|lineage|false claims|at least";
+    Page {
+        title: "layerprint, by class, and what is asked of it".into(),
+        head: head.split('|').map(str::to_owned).collect(),
+        rows,
+    }
+}
+
+/// Wilson's interval: where the true share is, were the images drawn from a large number.
+fn interval(hits: usize, all: usize) -> String {
+    const Z: f64 = 1.96;
+    if all == 0 {
+        return String::new();
+    }
+    let (share, all) = (ratio(hits, all), ratio(all, 1));
+    let middle = (share + Z * Z / (2.0 * all)) / (1.0 + Z * Z / all);
+    let half = Z / (1.0 + Z * Z / all) * (share * (1.0 - share) / all + Z * Z / (4.0 * all * all)).sqrt();
+    format!("{:.3} to {:.3}", (middle - half).max(0.0), (middle + half).min(1.0))
+}
+
 fn by_transform(outcomes: &[Outcome]) -> Page {
     let head = "images|n|top-1|or same|by chance|named|tie|MRR|family|ambiguous|cover|lineage|extra|\
                 false claims|of siblings|days off";
@@ -120,26 +211,26 @@ fn by_transform(outcomes: &[Outcome]) -> Page {
 fn methods_by_transform(outcomes: &[Outcome]) -> Page {
     let row = |(title, group): (String, Vec<&Outcome>)| {
         let has_base = group.iter().any(|outcome| outcome.has_base);
+        let marks =
+            |method: usize| -> Vec<&Mark> { group.iter().map(|outcome| &outcome.marks[method]).collect() };
         let mut row = vec![title, group.len().to_string()];
-        for method in 0..METHODS.len() {
-            let marks: Vec<&Mark> = group.iter().map(|outcome| &outcome.marks[method]).collect();
-            row.push(match has_base {
-                true => share(average(&marks, |mark| mark.expected)),
-                false => format!("{} false", count(&marks, |mark| mark.false_claim)),
-            });
-        }
+        row.push(if has_base { share(average(&marks(0), |mark| mark.expected)) } else { String::new() });
+        row.extend((0..METHODS.len()).map(|method| match has_base {
+            true => share(average(&marks(method), |mark| mark.named_expected)),
+            false => format!("{} false", count(&marks(method), |mark| mark.false_claim)),
+        }));
         row
     };
-    let head = ["images", "n"].into_iter().chain(METHODS);
+    let head = ["images", "n", "claimed by layerprint"].into_iter().chain(METHODS);
     Page {
-        title: "Top-1 under ties by method; without a base: false claims".into(),
+        title: "First by method, whatever the verdict (ties by chance); without a base: false claims".into(),
         head: head.map(str::to_owned).collect(),
         rows: groups(outcomes).into_iter().map(row).collect(),
     }
 }
 
 fn methods(outcomes: &[Outcome]) -> Page {
-    let head = "method|n|top-1|or same|by chance|named|tie|MRR|family|cover|wrong base claimed|n without|false claims";
+    let head = "method|n|top-1|or same|by chance|named|tie|MRR|family|cover|wrong base claimed|n without|false claims|planted";
     let mut rows = Vec::new();
     for (index, method) in METHODS.into_iter().enumerate() {
         let of = |has_base: bool| -> Vec<&Mark> {
@@ -153,6 +244,7 @@ fn methods(outcomes: &[Outcome]) -> Page {
         row.push(count(&with, |mark| mark.false_claim).to_string());
         row.push(without.len().to_string());
         row.push(count(&without, |mark| mark.false_claim).to_string());
+        row.push((count(&with, |mark| mark.planted) + count(&without, |mark| mark.planted)).to_string());
         rows.push(row);
     }
     Page { title: "All methods".into(), head: head.split('|').map(str::to_owned).collect(), rows }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use layerprint_query::Subject;
 use layerprint_store::id::DiffId;
 use layerprint_store::{Content, Entry, Fingerprint, ImageRecord, MergedView};
@@ -221,6 +221,9 @@ impl<'a> Work<'a> {
             Form::AboveBase => {
                 let mut layers = self.corpus.layers(&self.base.record)?;
                 layers.push(Arc::new(self.draft.above(&layers)));
+                let above = MergedView::of(layers.iter().map(|layer| &**layer)).set_id();
+                let squashed = MergedView::of([&self.draft.squashed()]).set_id();
+                ensure!(above == squashed, "{}: the layer above the base is wrong", self.start.row.name);
                 (self.base.record.layers.clone(), layers)
             }
         };
