@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use layerprint_store::Content;
+
 use crate::bases::{Bases, PLANTED, Stored, shared};
 use crate::corpus::Families;
 use crate::generate::is_contained;
@@ -24,7 +26,8 @@ pub struct Mark {
     pub sibling_claim: bool,
     /// An image that an enemy planted is named: as base, in its lineage or in the cover.
     pub planted: bool,
-    pub cover: Option<bool>,
+    /// Whether all that the image is made of is named, and how many names it took.
+    pub cover: Option<(bool, usize)>,
     /// Edges of the base's lineage: found, all, and named without being true.
     pub edges: Option<(usize, usize, usize)>,
     pub days: Option<f64>,
@@ -57,6 +60,19 @@ impl Judge<'_> {
         same
     }
 
+    /// Counts the contents of the image that the true base has and the named one has not, and the other way round: what
+    /// there was to tell them apart by. None where one of them is not stored or they are the same.
+    pub fn telling(&self, question: &Question, answer: &Answer) -> Option<(u64, u64)> {
+        let right = question.truth.right.iter().find_map(|name| self.bases.named(name))?;
+        let named = answer.groups.first()?.iter().find_map(|name| self.bases.named(name))?;
+        let (right, named) = (&right.contents, &named.contents);
+        let left = |contents: &[Content]| shared(contents, &question.contents).collect::<Vec<Content>>();
+        let (right, named) = (left(right), left(named));
+        let both = shared(&right, &named).count();
+        let only = |contents: &[Content]| (contents.len() - both) as u64;
+        (right != named).then(|| (only(&right), only(&named)))
+    }
+
     pub fn mark(&self, question: &Question, same: &BTreeSet<String>, answer: &Answer) -> Mark {
         let truth = &question.truth;
         let first = answer.groups.first().map_or(&[][..], Vec::as_slice);
@@ -79,7 +95,7 @@ impl Judge<'_> {
             named_expected: ratio(hits, first.len()),
             tie: first.len(),
             reciprocal: reciprocal(&answer.groups, truth),
-            family: self.is_family(first, truth),
+            family: self.is_family(first, truth) || (truth.right.is_empty() && is_allowed),
             false_claim,
             sibling_claim: false_claim && first.iter().any(|name| truth.acceptable.contains(name)),
             planted: everywhere.any(|name| name.starts_with(PLANTED)),
@@ -97,14 +113,14 @@ impl Judge<'_> {
     }
 
     /// Whether the base and every donor are among what is said to make up the image.
-    fn cover(&self, answer: &Answer, truth: &Truth) -> Option<bool> {
+    fn cover(&self, answer: &Answer, truth: &Truth) -> Option<(bool, usize)> {
         if truth.donors.is_empty() {
             return None;
         }
         let cover = answer.cover.as_ref()?;
         let all: BTreeSet<&String> = answer.groups.iter().take(1).chain(cover).flatten().collect();
         let holds = |any: &BTreeSet<String>| any.iter().any(|name| all.contains(name));
-        Some(holds(&truth.right) && truth.donors.iter().all(holds))
+        Some((holds(&truth.right) && truth.donors.iter().all(holds), all.len()))
     }
 
     fn edges(&self, answer: &Answer, truth: &Truth, base: &[String]) -> Option<(usize, usize, usize)> {

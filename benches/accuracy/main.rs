@@ -34,9 +34,10 @@
 //! - **MRR**: mean of one over the place of the first true name, in mean over all orders of a tie. layerprint counts with
 //!   the groups that its answer names (base, runner-up, and `ranked` if there); what is not named counts 0.
 //! - **family**: some name is of the family of the truth or of an acceptable sibling, as `truth.jsonl` says. Of images
-//!   whose base is held out, this is what should be named.
+//!   whose base is held out, this is what should be named, or what the base is itself built on.
 //! - **cover**: of images with files of a second base, those of which both are named, as base or in `cover`. Whatever holds
-//!   all contents that the second base brought is as good. For overlap, the first two of a greedy gather.
+//!   all contents that the second base brought is as good. After `by` stands how many names the answers had in the mean: to
+//!   name everything is no art. For overlap, the first two of a greedy gather.
 //! - **lineage**: where top-1 is right, ancestors of the base that are in its lineage, of all. **extra**: named there
 //!   without being true, and not wholly contained in the base.
 //! - **false claims**: verdict `base` with only wrong names: of images with a base, claims of a wrong one; of those without,

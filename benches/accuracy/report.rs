@@ -28,7 +28,10 @@ impl Report {
         answers.extend(methods::others(judge.bases, question));
         let same = judge.same_as_truth(question);
         let marks: Vec<Mark> = answers.iter().map(|answer| judge.mark(question, &same, answer)).collect();
-        let row = row(corpus, question, &same, &finding, seconds, &answers, &marks);
+        let mut row = row(corpus, question, &same, &finding, &answers);
+        row["mark"] = json!(marks[0]);
+        row["telling"] = json!(judge.telling(question, &answers[0]));
+        row["seconds"] = json!(seconds);
         let outcome = Outcome {
             is_made,
             label: question.label.clone(),
@@ -65,14 +68,14 @@ fn write(path: Option<&Path>, text: &str) -> Result<()> {
     path.map_or(Ok(()), |path| std::fs::write(path, text).with_context(|| path.display().to_string()))
 }
 
+/// What is asked and answered, for looking into what went wrong. `telling` counts the contents of the image by which the
+/// true base and the named one differ: those of the true one alone, and those of the named one alone.
 fn row(
     corpus: &str,
     question: &Question,
     same: &BTreeSet<String>,
     finding: &Value,
-    seconds: f64,
     answers: &[Answer],
-    marks: &[Mark],
 ) -> Value {
     let methods: Map<String, Value> = METHODS
         .iter()
@@ -87,6 +90,6 @@ fn row(
         "lineage": question.truth.lineage, "verdict": finding["verdict"], "reason": finding["reason"],
         "containment": finding["base"]["containment"], "agreement_bytes": finding["base"]["agreement_bytes"],
         "cover": answers[0].cover, "named_lineage": answers[0].lineage,
-        "mark": marks[0], "methods": methods, "seconds": seconds,
+        "methods": methods,
     })
 }

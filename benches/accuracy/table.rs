@@ -295,10 +295,13 @@ fn figures(marks: &[&Mark]) -> Vec<String> {
     ]
 }
 
+/// How often all is named that the image is made of, and with how many names in the mean.
 fn cover(marks: &[&Mark]) -> String {
-    let asked: Vec<bool> = marks.iter().filter_map(|mark| mark.cover).collect();
-    let both = asked.iter().filter(|both| **both).count();
-    if asked.is_empty() { String::new() } else { format!("{both}/{}", asked.len()) }
+    let asked: Vec<(bool, usize)> = marks.iter().filter_map(|mark| mark.cover).collect();
+    let all = asked.iter().filter(|(all, _)| *all).count();
+    let names: usize = asked.iter().map(|(_, names)| names).sum();
+    let mean = ratio(names, asked.len());
+    if asked.is_empty() { String::new() } else { format!("{all}/{} by {mean:.1}", asked.len()) }
 }
 
 fn lineage(marks: &[&Mark]) -> [String; 2] {
