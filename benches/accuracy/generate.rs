@@ -16,7 +16,7 @@ use crate::random::Random;
 use crate::work::{Form, Question, Truth, Work, share};
 
 /// Starts that are tried before a transform is given up for lack of anything to work on.
-const ATTEMPTS_MAX: usize = 40;
+const ATTEMPTS_MAX: usize = 200;
 /// Of no stored image may one without a base hold so much.
 const STRANGER_SHARE_MAX: f64 = 0.10;
 

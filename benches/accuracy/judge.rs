@@ -41,17 +41,18 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Returns the stored images that cannot be told from the true base by the contents that are left: of both the same
-    /// are there, and of this one hardly more is missing. An image built on the true base, of which nothing that it adds is
-    /// there, is no such image.
+    /// Returns the stored images for which there is as much to say as for the true base: all of it that is left is theirs
+    /// as well, and hardly more of them is missing. An image built on the true base, of which little that it adds is there,
+    /// is no such image.
     pub fn same_as_truth(&self, question: &Question) -> BTreeSet<String> {
         let mut same = BTreeSet::new();
         for right in question.truth.right.iter().filter_map(|name| self.bases.named(name)) {
             let left: Vec<_> = shared(&right.contents, &question.contents).collect();
             let missing = right.contents.len() - left.len();
             let is_same = |other: &&Stored| {
-                (other.contents.len().saturating_sub(left.len())) * 10 <= missing * 11
-                    && shared(&other.contents, &question.contents).eq(left.iter().copied())
+                let theirs: Vec<Content> = shared(&other.contents, &question.contents).collect();
+                (other.contents.len() - theirs.len()) * 10 <= missing * 11
+                    && shared(&left, &theirs).count() == left.len()
             };
             let others = self.bases.stored.iter().filter(is_same);
             same.extend(others.map(|other| other.name.clone()));

@@ -25,10 +25,10 @@
 //!
 //! - **top-1**: the verdict is `base` and the truth is among the names. After an upgrade in place the old and the newer base
 //!   both are the truth; after a whole one, in images made here, only the newer.
-//! - **or same**: or a name is that of a stored image of which the very same contents are left in the image as of the true
-//!   base, and hardly more (a tenth) is missing: without its documents, an image is built on the slim base as much as on
-//!   the full one. **ambiguous** counts the images for which there is one: no method that goes by contents can be right on
-//!   all of them.
+//! - **or same**: or a name is that of a stored image for which there is as much to say: all contents of the true base that
+//!   are left in the image are its contents as well, and hardly more of it (a tenth) is missing. Without documents, an image
+//!   is built on the slim base as much as on the full one. **ambiguous** counts the images for which there is one: no
+//!   method that goes by contents can be right on all of them.
 //! - **by chance**: top-1 divided by the number of names, if not all of them are true.
 //! - **named**: the truth is among the names, whatever the verdict. **tie**: names in the first group.
 //! - **MRR**: mean of one over the place of the first true name, in mean over all orders of a tie. layerprint counts with
