@@ -4,7 +4,9 @@
 use anyhow::{Context, Result};
 use layerprint_query::{Subject, find};
 use layerprint_store::id::{ContentId, DiffId, SetId};
-use layerprint_store::{Content, Entry, EntryKind, Fingerprint, ImageRecord, LayerRecord, MergedView, Store};
+use layerprint_store::{
+    Content, Entry, EntryKind, Fingerprint, ImageRecord, Index, LayerRecord, MergedView, Store,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -17,6 +19,8 @@ pub const PLANTED: &str = "planted:";
 /// Stored bases.
 pub struct Bases {
     store: Store,
+    /// What is published of it.
+    index: Index,
     _folder: TempDir,
     pub stored: Vec<Stored>,
 }
@@ -34,11 +38,12 @@ impl Bases {
     pub fn of(corpus: &Corpus, keep: impl Fn(&Image) -> bool) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let store = Store::create_or_open(folder.path())?;
-        let mut bases = Self { store, _folder: folder, stored: Vec::new() };
+        let index = store.index()?;
+        let mut bases = Self { store, index, _folder: folder, stored: Vec::new() };
         for base in corpus.bases().filter(|base| keep(base)) {
             bases.copy(corpus, base)?;
         }
-        bases.store.commit()?;
+        bases.publish()?;
         Ok(bases)
     }
 
@@ -65,14 +70,20 @@ impl Bases {
             bases.put_layer(record.layers[0], &layer)?;
             bases.put(format!("{PLANTED}{number}"), record, view.contents())?;
         }
-        bases.store.commit()?;
+        bases.publish()?;
         Ok(bases)
+    }
+
+    fn publish(&mut self) -> Result<()> {
+        self.store.commit()?;
+        self.index = self.store.index()?;
+        Ok(())
     }
 
     /// Asks layerprint. The answer is what `find --json` prints: that is the interface which users have, and fields that
     /// it gains are read here as soon as they are there.
     pub fn ask(&self, subject: &Subject) -> Result<Value> {
-        Ok(serde_json::to_value(find(&self.store, subject, "bench")?)?)
+        Ok(serde_json::to_value(find(&self.index, subject, "bench")?)?)
     }
 
     /// Returns the base of this name.
