@@ -154,11 +154,15 @@ impl<'a> Work<'a> {
             .map_or(0.0, |base| share(base.shared(&contents), base.contents.len()))
     }
 
-    /// Returns the name of some base of another family than this one's and what it is built on.
+    /// Returns the name of some base of another family than this one's and what it is built on. None that is built on this
+    /// one: what that adds could as well be installed.
     pub fn base_of_other_family(&mut self) -> Option<String> {
         let own = self.base.lineage().iter().filter_map(|name| self.corpus.base(name)).chain([self.base]);
         let own: BTreeSet<_> = own.map(|base| &base.row.family).collect();
-        let others = self.corpus.bases().filter(|base| !own.contains(&base.row.family));
+        let others = self
+            .corpus
+            .bases()
+            .filter(|base| !own.contains(&base.row.family) && !base.lineage().contains(&self.base.row.name));
         let others: Vec<String> = others.map(|base| base.row.name.clone()).collect();
         self.random.pick(&others).cloned()
     }
