@@ -4,8 +4,10 @@
 //! `rank` orders them, `choose` takes the first that layers (`parts`) and dates (`created`) allow, [`compare`](mod@compare)
 //! says file by file what is left of it, `judge` whether that makes it the base, `lineage` what the base itself is
 //! built on, and `cover` which further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them
-//! in order and answers with a [`Finding`]. [`explain()`] gives a row for each file (`states`, `versions`).
+//! in order and answers with a [`Finding`]. [`explain()`] gives a row for each file (`states`, `versions`), [`children()`]
+//! asks the other way round.
 
+mod children;
 mod choose;
 pub mod compare;
 mod cover;
@@ -26,6 +28,7 @@ mod states;
 mod subject;
 mod versions;
 
+pub use children::{Asked, Child, children};
 pub use compare::Comparison;
 pub use cover::Part;
 pub use explain::{Against, Amount, Explanation, Origin, OriginKind, explain};
