@@ -7,6 +7,7 @@ use layerprint_store::{ImageRecord, Index, MergedView, Result};
 
 use crate::choose::{Choice, choose, is_descendant};
 use crate::compare::{self, Comparison};
+use crate::cover;
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 use crate::judge::judge;
 use crate::lineage::{self, by_chain, tie, tie_names};
@@ -53,10 +54,12 @@ pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
         Some(overlap) => Some(Choice::by_chain(overlap)),
         None => choose(index, subject, &view, &ranking)?,
     };
-    match choice {
+    let mut finding = match choice {
         Some(choice) => answer.about(&choice),
         None => answer.nothing("no other stored image shares enough with it".into()),
-    }
+    }?;
+    finding.cover = cover::of_finding(index, subject, &view, &finding)?;
+    Ok(finding)
 }
 
 struct Answer<'a> {
@@ -114,6 +117,7 @@ impl Answer<'_> {
             verdict,
             base: None,
             runner_up: None,
+            cover: Vec::new(),
             new: new(self.view, &[]),
             reason,
         })

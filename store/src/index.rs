@@ -303,6 +303,19 @@ impl Index {
         Ok(false)
     }
 
+    /// Returns the images that have all layers of a chain, and others above them.
+    pub fn images_above(&self, chain: &ChainId) -> Result<Vec<ImageId>> {
+        let Some(below) = self.state.node_of_chain(chain)? else { return Ok(Vec::new()) };
+        let above = self.state.nodes_above(below)?;
+        let stands_above = |at: &ImageAt| {
+            let node = self.state.row(*at)?.node;
+            Ok(above.get(node as usize).copied().unwrap_or(false).then_some(*at))
+        };
+        let images: Vec<ImageAt> =
+            self.state.images().filter_map(|at| stands_above(&at).transpose()).collect::<Result<_>>()?;
+        self.ids(&images)
+    }
+
     fn ids(&self, images: &[ImageAt]) -> Result<Vec<ImageId>> {
         let id = |at: &ImageAt| Ok(self.image_at(*at)?.id);
         let mut ids: Vec<ImageId> = images.iter().map(id).collect::<Result<_>>()?;
