@@ -60,7 +60,7 @@ pub enum Role {
 pub struct Report {
     /// The writer's time in puts and commits, from the clock on the wall.
     pub seconds: f64,
-    /// CPU of the process, all of it.
+    /// CPU of the process in that time, all threads.
     pub cpu_seconds: f64,
     pub openings: u64,
     pub questions: u64,
@@ -76,15 +76,14 @@ pub struct Report {
 
 impl Role {
     pub fn perform(&self) -> Result<Report> {
-        let report = match self {
-            Self::Prepare(groups) => prepare(groups)?,
-            Self::Writer { store, matrix } => write(store, matrix)?,
+        match self {
+            Self::Prepare(groups) => prepare(groups),
+            Self::Writer { store, matrix } => write(store, matrix),
             Self::Reader { store, groups, number } => {
-                Reader::new(store, groups, *number)?.run(&until_stopped())
+                Ok(Reader::new(store, groups, *number)?.run(&until_stopped()))
             }
-            Self::Burner => burn(&until_stopped()),
-        };
-        Ok(Report { cpu_seconds: cpu_seconds()?, ..report })
+            Self::Burner => Ok(burn(&until_stopped())),
+        }
     }
 }
 
@@ -158,12 +157,13 @@ fn write(store: &Path, matrix: &Path) -> Result<Report> {
     for group in 0..GROUPS {
         // Making the images is not the writer's work.
         let members: Vec<_> = (0..GROUP_IMAGES).map(|place| member(&parents, group, place)).collect();
-        let started = Instant::now();
+        let (started, cpu_seconds_before) = (Instant::now(), cpu_seconds()?);
         for (application, parent, layers) in &members {
             filler.put_image(layers, application.name(0), parent.release.date)?;
         }
         store.commit()?;
         report.seconds += started.elapsed().as_secs_f64();
+        report.cpu_seconds += cpu_seconds()? - cpu_seconds_before;
     }
     Ok(report)
 }
@@ -284,6 +284,7 @@ pub fn measure(store: &Path, scratch: &Path) -> Result<Measured> {
         measured.beside_readers.push(writer);
         measured.readers.extend(readers);
     }
+    fs::remove_dir_all(scratch)?;
     Ok(measured)
 }
 

@@ -70,17 +70,14 @@ fn cells(row: &Row, raw_bytes: u64) -> [String; 9] {
 
 /// Returns what became of the writer and its readers.
 pub fn crowd(measured: &crowd::Measured) -> String {
-    let head = ["writer", "wall s", "CPU s", "wall / alone"].map(str::to_owned);
-    let median = |reports: &[crowd::Report], field: fn(&crowd::Report) -> f64| {
-        let mut figures: Vec<f64> = reports.iter().map(field).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
+    let head = ["writer", "wall s", "CPU s", "wall / alone", "wall s of each round"].map(str::to_owned);
+    let alone = median(&measured.alone, |report| report.seconds);
     let row = |name: &str, reports: &[crowd::Report]| {
         let seconds = median(reports, |report| report.seconds);
         let cpu_seconds = median(reports, |report| report.cpu_seconds);
-        let ratio = seconds / median(&measured.alone, |report| report.seconds);
-        [name.to_owned(), significant(seconds), significant(cpu_seconds), significant(ratio)]
+        let all: Vec<String> = reports.iter().map(|report| significant(report.seconds)).collect();
+        let ratio = significant(seconds / alone);
+        [name.to_owned(), significant(seconds), significant(cpu_seconds), ratio, all.join(", ")]
     };
     let rows = [
         row("alone", &measured.alone),
@@ -104,6 +101,12 @@ pub fn crowd(measured: &crowd::Measured) -> String {
         let _ = writeln!(text, "- a reader's first problem: {problem}");
     }
     text
+}
+
+fn median(reports: &[crowd::Report], field: fn(&crowd::Report) -> f64) -> f64 {
+    let mut figures: Vec<f64> = reports.iter().map(field).collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 /// Returns what was measured on, and how to do it again.

@@ -101,7 +101,23 @@ impl Task {
 
     /// Does it in a process of its own and returns the result.
     pub fn run<T: DeserializeOwned>(&self) -> Result<T> {
+        eprintln!("{}", self.title());
         finish(self.start()?)
+    }
+
+    /// What is going on, for whoever waits.
+    fn title(&self) -> String {
+        let (what, place) = match self {
+            Self::Queries(place) => ("making questions", place),
+            Self::Fill { place, .. } => ("filling", place),
+            Self::Scan { place, .. } => ("asking the former scan", place),
+            Self::SledBuild { place, .. } => ("building sled", place),
+            Self::Sled { place, .. } => ("asking sled", place),
+            Self::IndexRebuild(place) => ("rebuilding the index", place),
+            Self::Index { place, .. } => ("asking the index", place),
+            Self::Crowd(_) => return "a writer and its company".to_owned(),
+        };
+        format!("{what}: {}", place.folder.display())
     }
 
     /// Starts a process that does it.
