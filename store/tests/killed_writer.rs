@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{chain, layer, put};
-use layerprint_store::{Store, StoreError};
+use layerprint_store::{Index, Store, StoreError};
 
 /// A few stores instead of one: checking all of a store that has grown takes longer than killing its writer.
 const STORES: u64 = 6;
@@ -103,6 +103,22 @@ fn verify(store: &Store, groups_max: u64) -> BTreeSet<u64> {
     found
 }
 
+/// Whoever asks after the kill sees what is stored, no more and no less.
+fn assert_same(store: &Store, index: &Index) {
+    let mut published: Vec<_> = index.images().map(Result::unwrap).collect();
+    published.sort_by_key(|record| record.id);
+    assert_eq!(published, store.images().map(Result::unwrap).collect::<Vec<_>>());
+    for record in &published {
+        assert_eq!(index.names_of(&record.id).unwrap(), store.names_of(&record.id).unwrap());
+        for layer in &record.layers {
+            assert_eq!(
+                index.fingerprint(layer).unwrap().as_deref(),
+                store.fingerprint(layer).unwrap().as_ref()
+            );
+        }
+    }
+}
+
 /// What became of one store so far.
 #[derive(Default)]
 struct History {
@@ -117,6 +133,7 @@ impl History {
         let acks = write_and_kill(path, self.groups_max, after);
         self.acknowledged.extend(&acks);
         self.groups_max = acks.last().map_or(self.groups_max, |last| last + 1) + 1;
+        let index = Index::open(path);
         let opening = Instant::now();
         let store = match Store::open(path) {
             Err(StoreError::Missing { .. }) if self.acknowledged.is_empty() => return,
@@ -124,6 +141,7 @@ impl History {
         };
         self.opening_max = self.opening_max.max(opening.elapsed());
         let images = verify(&store, self.groups_max);
+        assert_same(&store, &index.unwrap());
         for group in 0..self.groups_max {
             let numbers = group * IMAGES_PER_GROUP..(group + 1) * IMAGES_PER_GROUP;
             let present = numbers.filter(|image| images.contains(image)).count() as u64;
