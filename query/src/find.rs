@@ -5,18 +5,25 @@
 
 use layerprint_store::{ImageRecord, MergedView, Result, Store};
 
-use crate::choose::{Choice, candidates, choose, is_descendant};
-use crate::compare::{self, Comparison};
+use crate::agree::agree;
+use crate::choose::{Choice, Chooser, candidates, is_descendant};
+use crate::compare::{self, Comparison, held};
+use crate::family::doubtful;
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
-use crate::judge::judge;
+use crate::judge::{Case, judge};
 use crate::lineage::{self, by_chain, tie, tie_names};
-use crate::paths;
-use crate::rank::{self, Ranked, Ranking};
+use crate::own::contradicts;
+use crate::parts::Taker;
+use crate::rank::{self, Ranked};
 use crate::scan::{Overlap, count, scan};
 use crate::subject::{Layers, Subject, contents_of};
+use crate::weigh::{Shortlist, Weighing, weigh};
 
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
+
+/// Containment from which the next best is worth a word.
+const RUNNER_UP_MIN: f64 = 0.05;
 
 /// Finds what an image is built on. `source` is how the user named it.
 pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
@@ -30,20 +37,26 @@ pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
     let overlaps = scan(store, candidates, &contents)?;
     let (descendants, overlaps): (Vec<_>, Vec<_>) =
         overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
-    let mut ranking = rank::rank(&overlaps);
-    paths::reorder(store, &view, &mut ranking)?;
+    let ranking = rank::rank(&overlaps);
+    let list = Shortlist::read(store, &ranking, &subject.record)?;
+    let views = list.views();
+    let weighing = weigh(&list, &views, &view);
+    let held = held(&view);
+    let taker =
+        Taker { layers: &subject.record.layers, view: &view, held: &held, retention: weighing.retention };
+    let chooser = Chooser { taker, list: &list, weighing: &weighing };
     let answer = Answer {
         store,
         subject,
         view: &view,
         source,
         overlaps: &overlaps,
-        ranking: &ranking,
+        weighing: &weighing,
         descendants: &descendants,
     };
     let choice = match &by_chain {
         Some(overlap) => Some(Choice::by_chain(overlap)),
-        None => choose(store, subject, &view, &ranking)?,
+        None => chooser.choose(),
     };
     match choice {
         Some(choice) => answer.about(&choice),
@@ -57,7 +70,7 @@ struct Answer<'a> {
     view: &'a MergedView<'a>,
     source: &'a str,
     overlaps: &'a [Overlap],
-    ranking: &'a Ranking<'a>,
+    weighing: &'a Weighing<'a>,
     /// Stored images that are built on the one in question.
     descendants: &'a [Overlap],
 }
@@ -70,15 +83,39 @@ impl Answer<'_> {
         let files = compare::compare(&view, self.view);
         let lineage = lineage::lineage(self.store, &self.subject.record, record, self.overlaps)?;
         let runner_up = self.next_best(record, &lineage);
-        let (verdict, reason) =
-            judge(choice, &files, runner_up.map(|ranked| ranked.overlap), &self.subject.record);
+        let contradiction = choice.weighed.and_then(|weighed| contradicts(self.weighing, weighed));
+        let contradiction =
+            contradiction.map(|other| self.names(&other.ranked.overlap.record)).transpose()?;
+        let (verdict, reason) = judge(&Case {
+            choice,
+            files: &files,
+            agreement: agree(&view, self.view, &files),
+            rival: runner_up,
+            contradiction: contradiction.map(|names| names.join(", ")),
+            image: &self.subject.record,
+            score: self.score(choice),
+        });
         if verdict == Verdict::None {
             return self.nothing(reason);
         }
         let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
-        let base = self.base(choice, files, lineage)?;
+        let near = if verdict == Verdict::Family { self.near(choice) } else { Vec::new() };
+        let base = self.base(choice, &near, files, lineage)?;
         let new = new(self.view, &[&view]);
         Ok(Finding { base: Some(base), runner_up, new, ..self.blank(verdict, reason)? })
+    }
+
+    /// The stored images that cannot be told from a choice.
+    fn near<'b>(&self, choice: &Choice<'b>) -> Vec<&'b ImageRecord>
+    where
+        Self: 'b,
+    {
+        let near = match (&choice.picked, choice.weighed) {
+            (Some(picked), _) => picked.near.clone(),
+            (None, Some(weighed)) => doubtful(self.weighing, weighed),
+            (None, None) => Vec::new(),
+        };
+        near.iter().map(|weighed| &weighed.ranked.overlap.record).collect()
     }
 
     fn nothing(&self, reason: String) -> Result<Finding> {
@@ -116,13 +153,28 @@ impl Answer<'_> {
         tie_names(self.store, &image.set_id, &self.subject.record.platform)
     }
 
-    fn base(&self, choice: &Choice, files: Comparison, lineage: Vec<Kin>) -> Result<Base> {
+    fn base(
+        &self,
+        choice: &Choice,
+        near: &[&ImageRecord],
+        files: Comparison,
+        lineage: Vec<Kin>,
+    ) -> Result<Base> {
         let Overlap { record, present, present_bytes } = choice.overlap;
-        let tie = tie(self.store, &record.set_id, &self.subject.record.platform)?;
         let own = &self.subject.record.layers;
+        let (mut names, mut images) = (Vec::new(), Vec::new());
+        for record in
+            [record].into_iter().chain(near.iter().copied().filter(|near| near.set_id != record.set_id))
+        {
+            let tie = tie(self.store, &record.set_id, &self.subject.record.platform)?;
+            images.extend(tie.iter().map(member));
+            names.extend(self.names(record)?);
+        }
+        names.sort();
+        names.dedup();
         Ok(Base {
-            names: self.names(record)?,
-            images: tie.iter().map(member).collect(),
+            names,
+            images,
             evidence: choice.evidence,
             containment: choice.overlap.containment(),
             contents: Share::of(*present, record.content_count),
@@ -131,17 +183,23 @@ impl Answer<'_> {
             agreement_bytes: rank::agreement(files.same_bytes, files.modified_bytes),
             files,
             layers_shared: record.layers.iter().zip(own).take_while(|(base, own)| base == own).count(),
-            score: rank::score(choice.overlap, self.ranking.lambda),
-            lambda: self.ranking.lambda,
+            score: self.score(choice),
+            lambda: self.weighing.lambda,
             lineage,
         })
     }
 
+    fn score(&self, choice: &Choice) -> f64 {
+        let weighed = choice.weighed.map(|weighed| weighed.ranked.score);
+        weighed.unwrap_or_else(|| rank::score(choice.overlap, self.weighing.lambda))
+    }
+
     /// The best candidate that differs from the base and is not one of its ancestors, which are expected to fit.
     fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Ranked<'_>> {
-        self.ranking.ranked.iter().find(|ranked| {
+        self.weighing.weighed.iter().map(|weighed| &weighed.ranked).find(|ranked| {
             let set = ranked.overlap.record.set_id;
-            set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
+            let is_worth_a_word = ranked.overlap.containment() >= RUNNER_UP_MIN;
+            is_worth_a_word && set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
         })
     }
 

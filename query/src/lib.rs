@@ -5,18 +5,22 @@
 //! says file by file what is left of it, `judge` whether that makes it the base, and `lineage` what the base itself is
 //! built on. [`find()`] puts them in order and answers with a [`Finding`].
 
+mod agree;
 mod choose;
 pub mod compare;
 mod created;
+mod family;
+mod fates;
 mod find;
 mod finding;
 mod judge;
 mod lineage;
+mod own;
 mod parts;
-mod paths;
 mod rank;
 mod scan;
 mod subject;
+mod weigh;
 
 pub use compare::Comparison;
 pub use find::find;

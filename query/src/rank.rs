@@ -29,18 +29,18 @@ const LARGE_BYTES: u64 = 1 << 20;
 pub(crate) const CHANCE_RATIO: f64 = 1.0 / 3.0;
 
 /// Bounds of the retention: certainty either way would make one file decide.
-const RETENTION: (f64, f64) = (0.02, 0.998);
+pub(crate) const RETENTION: (f64, f64) = (0.02, 0.998);
+
+/// Scores nearer than this differ only in how they were added up.
+const SCORE_STEP: f64 = 1e-6;
 
 /// Stored images in order of preference, best first.
 pub(crate) struct Ranking<'a> {
     pub(crate) ranked: Vec<Ranked<'a>>,
-    /// Share of the best base's contents that the image kept.
-    pub(crate) retention: f64,
-    /// How much one missing content costs.
-    pub(crate) lambda: f64,
 }
 
 /// A stored image and its score.
+#[derive(Clone, Copy)]
 pub(crate) struct Ranked<'a> {
     pub(crate) overlap: &'a Overlap,
     pub(crate) score: f64,
@@ -58,7 +58,7 @@ pub(crate) fn rank(overlaps: &[Overlap]) -> Ranking<'_> {
     let mut ranked: Vec<_> =
         overlaps.into_iter().map(|overlap| Ranked { score: score(overlap, lambda), overlap }).collect();
     ranked.sort_by(order);
-    Ranking { ranked, retention, lambda }
+    Ranking { ranked }
 }
 
 /// The id is no evidence; it makes the order the same every time.
@@ -81,7 +81,7 @@ pub(crate) fn is_comparable(present: u64, present_max: u64) -> bool {
 }
 
 /// What a missing content costs, in units of what a present one earns.
-fn lambda(retention: f64) -> f64 {
+pub(crate) fn lambda(retention: f64) -> f64 {
     let chance = retention * CHANCE_RATIO;
     ((1.0 - chance) / (1.0 - retention)).ln() / (retention / chance).ln()
 }
@@ -100,9 +100,9 @@ pub(crate) fn score(overlap: &Overlap, lambda: f64) -> f64 {
     overlap.present as f64 - lambda * overlap.missing() as f64
 }
 
-/// Returns true if the figures are the same, so that only the id decided which comes first.
-pub(crate) fn is_draw(a: &Overlap, b: &Overlap) -> bool {
-    (a.present, a.missing()) == (b.present, b.missing())
+/// Returns true if the scores are the same, so that only the id decided which comes first.
+pub(crate) fn is_draw(score: f64, other: f64) -> bool {
+    (score - other).abs() < SCORE_STEP
 }
 
 /// Share of what the image has at the base's paths that is the base's: of files, or of their bytes.

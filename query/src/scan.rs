@@ -36,7 +36,7 @@ impl Overlap {
 }
 
 /// Least share of a stored image that is evidence of anything: one part in so many.
-const SHARE_DIVISOR: u64 = 20;
+const SHARE_DIVISOR: u64 = 500;
 
 /// Counts what every image of `candidates` shares with `contents`, in the order given. Images that share less than
 /// a twentieth of themselves are left out.
