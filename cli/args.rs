@@ -94,6 +94,11 @@ Exit status:
     List(List),
     /// Count what the store holds
     Stats,
+    /// Build the index again from the stored fingerprints
+    ///
+    /// Nobody has to: the index is kept up with every commit, and built again where it is found missing or damaged. The
+    /// result is the same, byte for byte, whenever and by however many threads it is built.
+    Reindex,
     /// Remove images from the store
     Forget(Forget),
     /// Print a completion script for a shell

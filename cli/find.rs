@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use layerprint_ingest::progress::{Progress, SkipReason, Summary};
 use layerprint_ingest::{Source, Transport};
 use layerprint_query::{Base, Evidence, Finding, RunnerUp, Subject, Verdict};
-use layerprint_store::{Store, StoreError};
+use layerprint_store::{Index, Store, StoreError};
 
 use crate::args::{Find, Global};
 use crate::error::Status;
@@ -26,57 +26,66 @@ pub fn answer(
     on_finding: &mut dyn FnMut(&Finding) -> anyhow::Result<()>,
 ) -> anyhow::Result<Status> {
     let sources = sources(&command.sources)?;
-    let store = if command.save { store::open_or_create(global)? } else { store::open(global)? };
+    let store = if command.save { Some(store::open_or_create(global)?) } else { None };
     let mut status = Status::Done;
-    let mut ask = |origin: &str, subject: &Subject| -> anyhow::Result<Verdict> {
-        let finding = layerprint_query::find(&store, subject, origin)?;
+    let mut ask = |index: &Index, origin: &str, subject: &Subject| -> anyhow::Result<Verdict> {
+        let finding = layerprint_query::find(index, subject, origin)?;
         on_finding(&finding)?;
         Ok(finding.verdict)
     };
+    let index = if let Some(store) = &store { store.index()? } else { store::index(global)? };
     for source in &sources {
-        status = status.max(answer_source(global, command, &store, source, &mut ask)?);
+        let answered = match stored(&index, source)? {
+            Some(subject) => status_of(ask(&index, &source.to_string(), &subject)?),
+            None => match &store {
+                Some(store) => save_and_answer(global, command, store, source, &mut ask)?,
+                None => read_and_answer(global, command, &index, source, &mut ask)?,
+            },
+        };
+        status = status.max(answered);
     }
     Ok(status)
 }
 
 /// Asks about one image.
-type Ask<'a> = &'a mut dyn FnMut(&str, &Subject) -> anyhow::Result<Verdict>;
+type Ask<'a> = &'a mut dyn FnMut(&Index, &str, &Subject) -> anyhow::Result<Verdict>;
 
-fn answer_source(
+fn save_and_answer(
     global: &Global,
     command: &Find,
     store: &Store,
     source: &Source,
     ask: Ask,
 ) -> anyhow::Result<Status> {
-    if let Some(subject) = stored(store, source)? {
-        return Ok(status_of(ask(&source.to_string(), &subject)?));
-    }
-    let options = options(&command.sources);
+    let summary = save(global, store, source, &options(&command.sources))?;
+    let index = store.index()?;
     let mut status = Status::Done;
-    let summary = match command.save {
-        true => {
-            let summary = save(global, store, source, &options)?;
-            for row in &summary.images {
-                status = status.max(status_of(ask(&row.origin, &Subject::stored(store, &row.id)?)?));
-            }
-            summary
-        }
-        false => {
-            let bars = Bars::new(global.quiet);
-            let observer = |event: Progress| observe(&bars, &event);
-            let sources = std::slice::from_ref(source);
-            let read = layerprint_ingest::read(sources, Some(store), &options, &observer);
-            bars.finish();
-            let (images, summary) = read?;
-            for image in images {
-                let image = image?;
-                let subject = Subject::new(image.record, image.names, image.layers);
-                status = status.max(status_of(ask(&image.origin, &subject)?));
-            }
-            summary
-        }
-    };
+    for row in &summary.images {
+        let subject = Subject::stored(&index, &row.id)?;
+        status = status.max(status_of(ask(&index, &row.origin, &subject)?));
+    }
+    Ok(status.max(status_of_run(source, &summary)))
+}
+
+fn read_and_answer(
+    global: &Global,
+    command: &Find,
+    index: &Index,
+    source: &Source,
+    ask: Ask,
+) -> anyhow::Result<Status> {
+    let bars = Bars::new(global.quiet);
+    let observer = |event: Progress| observe(&bars, &event);
+    let sources = std::slice::from_ref(source);
+    let read = layerprint_ingest::read(sources, Some(index), &options(&command.sources), &observer);
+    bars.finish();
+    let (images, summary) = read?;
+    let mut status = Status::Done;
+    for image in images {
+        let image = image?;
+        let subject = Subject::new(image.record, image.names, image.layers);
+        status = status.max(status_of(ask(index, &image.origin, &subject)?));
+    }
     Ok(status.max(status_of_run(source, &summary)))
 }
 
@@ -110,12 +119,12 @@ fn status_of_run(source: &Source, summary: &Summary) -> Status {
 }
 
 /// A bare name that is no path may be that of a stored image.
-fn stored(store: &Store, source: &Source) -> anyhow::Result<Option<Subject>> {
+fn stored(index: &Index, source: &Source) -> anyhow::Result<Option<Subject>> {
     if source.transport != Transport::Detect || source.is_stdin() || source.path.exists() {
         return Ok(None);
     }
-    match store.resolve(&source.to_string()) {
-        Ok(layerprint_store::Subject::Image(id)) => Ok(Some(Subject::stored(store, &id)?)),
+    match index.resolve(&source.to_string()) {
+        Ok(layerprint_store::Subject::Image(id)) => Ok(Some(Subject::stored(index, &id)?)),
         Ok(layerprint_store::Subject::Layer(_)) | Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }

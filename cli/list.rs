@@ -9,11 +9,11 @@ use crate::output::{align_right, bytes, count, names, plain, print_json, print_t
 use crate::store;
 
 pub fn run(global: &Global, command: &List) -> anyhow::Result<Status> {
-    let store = store::open(global)?;
+    let index = store::index(global)?;
     let mut images = Vec::new();
-    for record in store.images() {
+    for record in index.images() {
         let record = record?;
-        let names = store.names_of(&record.id)?;
+        let names = index.names_of(&record.id)?;
         let wanted = |text: &String| names.iter().any(|name| name.contains(text.as_str()));
         if command.filter.as_ref().is_none_or(wanted) {
             images.push((names, record));

@@ -9,6 +9,7 @@ mod ingest;
 mod list;
 mod output;
 mod progress;
+mod reindex;
 mod show;
 mod stats;
 mod store;
@@ -37,6 +38,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),
         Command::Stats => stats::run(&args.global),
+        Command::Reindex => reindex::run(&args.global),
         Command::Forget(command) => forget::run(&args.global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -8,6 +8,16 @@ use layerprint_ingest::progress::Progress;
 
 use crate::output::count;
 
+/// Returns a bar for one number of things, on stderr; hidden if told to be quiet, or where that is no terminal.
+pub fn bar(quiet: bool, things: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} {pos:>7}/{len:<7} [{bar:30}] {eta}");
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target).with_message(things);
+    bar.set_style(style.expect("the template is ours"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// Images, layers and bytes of a run.
 pub struct Bars {
     all: MultiProgress,

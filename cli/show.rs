@@ -23,7 +23,7 @@ pub fn run(global: &Global, command: &Show) -> anyhow::Result<Status> {
 
 fn show_image(global: &Global, command: &Show, store: &Store, id: &ImageId) -> anyhow::Result<()> {
     let Some(record) = store.image(id)? else { anyhow::bail!("{id}: forgotten while it was looked up") };
-    let layers = Layers::stored(store, &record.layers)?;
+    let layers = Layers::stored(&store.index()?, &record.layers)?;
     let view = layers.view();
     let files: Vec<_> = view.entries().filter(|_| command.files).collect();
     if global.json {

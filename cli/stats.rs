@@ -1,15 +1,26 @@
 //! `layerprint stats`
 
+use layerprint_store::{IndexStats, Stats};
+use serde::Serialize;
+
 use crate::args::Global;
 use crate::error::Status;
 use crate::output::{align_right, bytes, count, print_json, print_table, table};
 use crate::store;
 
+/// Both, as one object.
+#[derive(Serialize)]
+struct All {
+    #[serde(flatten)]
+    stats: Stats,
+    index: IndexStats,
+}
+
 pub fn run(global: &Global) -> anyhow::Result<Status> {
     let store = store::open(global)?;
-    let stats = store.stats()?;
+    let (stats, index) = (store.stats()?, store.index()?.stats());
     if global.json {
-        print_json(&stats)?;
+        print_json(&All { stats, index })?;
         return Ok(Status::Done);
     }
     let mut rows = table(&["WHAT", "HOW MUCH"]);
@@ -22,6 +33,8 @@ pub fn run(global: &Global) -> anyhow::Result<Status> {
         ("packs", bytes(stats.pack_bytes)),
         ("of them in use", bytes(stats.live_bytes)),
         ("catalogue", bytes(stats.catalogue_bytes)),
+        ("index", bytes(index.segment_bytes)),
+        ("contents in it", count(index.keys)),
     ] {
         rows.add_row([name.to_owned(), value]);
     }

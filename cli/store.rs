@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use etcetera::BaseStrategy;
-use layerprint_store::{Store, StoreError};
+use layerprint_store::{Index, Store, StoreError};
 
 use crate::args::Global;
 use crate::output::plain;
@@ -22,6 +22,12 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub fn open(global: &Global) -> anyhow::Result<Store> {
     let path = path(global)?;
     Ok(wait_for(global, || Store::open(&path))?)
+}
+
+/// Opens what is published of the store, which must be there. Waits for nobody unless it must be mended.
+pub fn index(global: &Global) -> anyhow::Result<Index> {
+    let path = path(global)?;
+    Ok(wait_for(global, || Index::open(&path))?)
 }
 
 /// Opens the store, and makes it if it is not there.
@@ -40,7 +46,7 @@ fn path(global: &Global) -> anyhow::Result<PathBuf> {
 }
 
 /// Tries again while another process has the store.
-fn wait_for(global: &Global, open: impl Fn() -> Result<Store, StoreError>) -> Result<Store, StoreError> {
+fn wait_for<T>(global: &Global, open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let started = Instant::now();
     let mut told = global.quiet;
     loop {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use layerprint_ingest::Options;
 use layerprint_query::{Finding, Subject, Verdict};
-use layerprint_store::Store;
+use layerprint_store::{Index, Store};
 use serde::Deserialize;
 
 /// Share of the images with a known base whose base must be named.
@@ -57,13 +57,14 @@ fn known_bases_are_named_and_unknown_ones_not_claimed() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::create_or_open(&folder.path().join("store")).unwrap();
     ingest(&store, &corpus, &bases);
+    let index = store.index().unwrap();
 
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let (mut lines, mut whole_lines) = (0, 0);
     for row in truth.iter().filter(|row| row.kind != "base") {
         let tally = tallies.entry(row.question().to_owned()).or_default();
         tally.asked += 1;
-        match find(&store, &corpus, row) {
+        match find(&index, &corpus, row) {
             Ok(finding) => {
                 let top_1 = tally.judge(row, &finding, &families);
                 if top_1 && row.lineage.len() > 1 {
@@ -130,10 +131,10 @@ fn ingest(store: &Store, corpus: &Path, bases: &[&Truth]) {
     assert_eq!(failed, <[String; 0]>::default());
 }
 
-fn find(store: &Store, corpus: &Path, row: &Truth) -> Result<Finding, String> {
+fn find(index: &Index, corpus: &Path, row: &Truth) -> Result<Finding, String> {
     let source = row.source(corpus);
     let sources = [source.parse().map_err(|error| format!("{error}"))?];
-    let read = layerprint_ingest::read(&sources, Some(store), &Options::default(), &|_| {});
+    let read = layerprint_ingest::read(&sources, Some(index), &Options::default(), &|_| {});
     let (images, summary) = read.map_err(|error| error.to_string())?;
     if let Some(failure) = summary.failed.first() {
         return Err(failure.error.to_string());
@@ -144,7 +145,7 @@ fn find(store: &Store, corpus: &Path, row: &Truth) -> Result<Finding, String> {
     }
     let image = images.remove(0);
     let subject = Subject::new(image.record, image.names, image.layers);
-    layerprint_query::find(store, &subject, &source).map_err(|error| error.to_string())
+    layerprint_query::find(index, &subject, &source).map_err(|error| error.to_string())
 }
 
 impl Tally {

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use crossbeam_channel::{bounded, unbounded};
-use layerprint_store::{Platform, Store, StoreError};
+use layerprint_store::{Index, Platform, Store, StoreError};
 
 use crate::collect::Collector;
 use crate::error::IngestError;
@@ -59,16 +59,16 @@ pub fn ingest(
     run.all(sources, &|| Ok(store.commit()?))
 }
 
-/// Reads images for one question. Layers that `store` has are not read; nothing is written to it.
+/// Reads images for one question. Layers that `index` has are not read.
 ///
 /// The images come one by one, by origin, each with its layers: only those that were read are held until then.
 pub fn read<'a>(
     sources: &[Source],
-    store: Option<&'a Store>,
+    index: Option<&'a Index>,
     options: &Options,
     observer: Observer,
 ) -> Result<(impl Iterator<Item = Result<ImageRead, StoreError>> + use<'a>, Summary), IngestError> {
-    let sink = MemorySink::new(store);
+    let sink = MemorySink::new(index);
     let run = Run { sink: &sink, options, observer, seen: None };
     let summary = run.all(sources, &|| Ok(()))?;
     Ok((sink.into_images(), summary))

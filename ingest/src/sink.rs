@@ -1,12 +1,12 @@
 //! Where layers and images go when they have been read: into the store, or into memory for one question.
 //!
-//! Both look up in the store first, so that nothing it knows is read again.
+//! Both look up what is stored first, so that nothing that is known is read again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
-use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Store, StoreError};
+use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Index, Store, StoreError};
 
 use crate::image::KeptDocument;
 use crate::layer::LayerRead;
@@ -68,7 +68,8 @@ impl Sink for StoreSink<'_> {
         manifest: &BlobDigest,
         (_origin, names): (&str, &[String]),
     ) -> Result<Option<ImageId>, StoreError> {
-        let Some(record) = known_image(self.store, manifest)? else { return Ok(None) };
+        let Some(id) = self.store.image_of_manifest(manifest)? else { return Ok(None) };
+        let Some(record) = self.store.image(&id)? else { return Ok(None) };
         let known = self.store.names_of(&record.id)?;
         if names.iter().any(|name| !known.contains(name)) {
             self.store.put_image(&record, names)?;
@@ -117,9 +118,9 @@ impl Sink for StoreSink<'_> {
     }
 }
 
-/// Keeps everything in memory, beside a store that is only read.
+/// Keeps everything in memory, beside what is published of a store.
 pub(crate) struct MemorySink<'a> {
-    store: Option<&'a Store>,
+    index: Option<&'a Index>,
     layers: Mutex<HashMap<DiffId, Arc<Fingerprint>>>,
     blobs: Mutex<HashMap<BlobDigest, DiffId>>,
     /// Their layers are filled in at the end.
@@ -127,8 +128,8 @@ pub(crate) struct MemorySink<'a> {
 }
 
 impl<'a> MemorySink<'a> {
-    pub(crate) fn new(store: Option<&'a Store>) -> Self {
-        Self { store, layers: Mutex::default(), blobs: Mutex::default(), images: Mutex::default() }
+    pub(crate) fn new(index: Option<&'a Index>) -> Self {
+        Self { index, layers: Mutex::default(), blobs: Mutex::default(), images: Mutex::default() }
     }
 
     /// Returns what was read, by origin: the threads finish in any order. Layers that the store has are read from it
@@ -152,7 +153,7 @@ impl Sink for MemorySink<'_> {
         manifest: &BlobDigest,
         row: (&str, &[String]),
     ) -> Result<Option<ImageId>, StoreError> {
-        let known = self.store.map_or(Ok(None), |store| known_image(store, manifest))?;
+        let known = self.index.map_or(Ok(None), |index| known_image(index, manifest))?;
         known.map(|record| self.put_image(record.clone(), row, Vec::new()).map(|_| record.id)).transpose()
     }
 
@@ -160,14 +161,14 @@ impl Sink for MemorySink<'_> {
         if let Some(found) = lock(&self.blobs).get(digest) {
             return Ok(Some(*found));
         }
-        self.store.map_or(Ok(None), |store| store.layer_of_blob(digest))
+        self.index.map_or(Ok(None), |index| index.layer_of_blob(digest))
     }
 
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
         if lock(&self.layers).contains_key(diff_id) {
             return Ok(true);
         }
-        self.store.map_or(Ok(false), |store| store.has_layer(diff_id))
+        self.index.map_or(Ok(false), |index| index.has_layer(diff_id))
     }
 
     fn put_layer(&self, layer: LayerRead, _media_type: &str) -> Result<LayerKnown, StoreError> {
@@ -181,7 +182,7 @@ impl Sink for MemorySink<'_> {
         if let Some(found) = lock(&self.layers).get(diff_id) {
             return Ok(Some(found.clone()));
         }
-        self.store.map_or(Ok(None), |store| Ok(store.fingerprint(diff_id)?.map(Arc::new)))
+        self.index.map_or(Ok(None), |index| index.fingerprint(diff_id))
     }
 
     fn put_image(
@@ -191,7 +192,7 @@ impl Sink for MemorySink<'_> {
         _documents: Vec<KeptDocument>,
     ) -> Result<bool, StoreError> {
         let new =
-            self.store.map_or(Ok(true), |store| store.image(&record.id).map(|known| known.is_none()))?;
+            self.index.map_or(Ok(true), |index| index.image(&record.id).map(|known| known.is_none()))?;
         let layers = Vec::new();
         lock(&self.images).push(ImageRead {
             origin: origin.to_owned(),
@@ -203,8 +204,8 @@ impl Sink for MemorySink<'_> {
     }
 }
 
-fn known_image(store: &Store, manifest: &BlobDigest) -> Result<Option<ImageRecord>, StoreError> {
-    store.image_of_manifest(manifest)?.map_or(Ok(None), |id| store.image(&id))
+fn known_image(index: &Index, manifest: &BlobDigest) -> Result<Option<ImageRecord>, StoreError> {
+    index.image_of_manifest(manifest)?.map_or(Ok(None), |id| index.image(&id))
 }
 
 /// Fingerprints used lately: the layers of one base are wanted for every image built on it.

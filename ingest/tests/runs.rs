@@ -181,8 +181,9 @@ fn reading_for_a_question_writes_nothing() {
     ingest(&paths[..1], &store);
     let before = (contents(&store), store.stats().unwrap());
     let sources: Vec<_> = paths.iter().map(Source::detect).collect();
+    let index = store.index().unwrap();
     let (images, summary) =
-        layerprint_ingest::read(&sources, Some(&store), &Options::default(), &|_| ()).unwrap();
+        layerprint_ingest::read(&sources, Some(&index), &Options::default(), &|_| ()).unwrap();
     assert_eq!((images.count(), summary.images_new, summary.images_known), (4, 3, 1));
     store.commit().unwrap();
     assert_eq!((contents(&store), store.stats().unwrap()), before);

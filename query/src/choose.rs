@@ -3,7 +3,7 @@
 //! The order by figures is `rank`'s. Here its first is passed over where layers or dates say that it is no base but a
 //! relative: an image built on this one, one built on the same base, or one that the same files were copied into.
 
-use layerprint_store::{ImageRecord, Result, Store};
+use layerprint_store::ImageRecord;
 
 use crate::created;
 use crate::family::{Families, Specific};
@@ -14,7 +14,6 @@ use crate::lineage::ANCESTOR_CONTAINMENT;
 use crate::own::lacks_own;
 use crate::parts::{Taken, Taker};
 use crate::scan::{Overlap, share};
-use crate::subject::Subject;
 use crate::weigh::{Shortlist, Weighed, Weighing};
 
 /// Share of what a relative's lower layers explain that another candidate must explain to be preferred to it.
@@ -45,23 +44,6 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Returns the stored images that could be the base: another image, for the same platform, and not one that is itself
-/// built on the image in question by its layers.
-pub(crate) fn candidates(store: &Store, subject: &Subject) -> Result<Vec<ImageRecord>> {
-    let own = &subject.record;
-    let is_stored = store.image(&own.id)?.is_some();
-    let mut candidates = Vec::new();
-    for record in store.images() {
-        let record = record?;
-        let same = record.id == own.id || (is_stored && record.set_id == own.set_id);
-        let above = record.layers.len() > own.layers.len() && record.layers.starts_with(&own.layers);
-        if !same && !above && record.content_count > 0 && record.platform.fits(&own.platform) {
-            candidates.push(record);
-        }
-    }
-    Ok(candidates)
-}
-
 /// Returns true if a stored image holds the other and more: one of the two is built on the other, or slimmed from it.
 pub(crate) fn holds_all_and_more(stored: &Overlap, image: &ImageRecord) -> bool {
     stored.record.content_count > image.content_count
@@ -76,7 +58,7 @@ pub(crate) fn is_descendant(stored: &Overlap, image: &ImageRecord) -> bool {
 /// What it takes to choose among candidates.
 pub(crate) struct Chooser<'a> {
     pub(crate) taker: Taker<'a>,
-    pub(crate) list: &'a Shortlist<'a>,
+    pub(crate) list: &'a Shortlist,
     pub(crate) weighing: &'a Weighing<'a>,
 }
 
@@ -88,7 +70,7 @@ impl<'a> Chooser<'a> {
             Taken::Whole => lacks_own(self.weighing, weighed).map_or(Taken::Whole, Taken::Shared),
             taken => taken,
         };
-        let (overlap, evidence) = (weighed.ranked.overlap, Evidence::Content);
+        let (overlap, evidence) = (&weighed.overlap, Evidence::Content);
         Choice { overlap, evidence, taken, weighed: Some(weighed), picked: None }
     }
 

@@ -128,9 +128,9 @@ impl Families {
 /// first: those with the same score, or next to it, and the one with the most evidence by places if it comes
 /// close.
 pub(crate) fn doubtful<'a>(weighing: &'a Weighing<'a>, best: &'a Weighed<'a>) -> Vec<&'a Weighed<'a>> {
-    let mut doubtful = near(weighing, best, |candidate| candidate.ranked.score);
+    let mut doubtful = near(weighing, best, |candidate| candidate.score);
     let by_places = Families::of(weighing).best(weighing);
-    let comes_close = |other: &&Weighed| other.ranked.score >= best.ranked.score * CLOSE;
+    let comes_close = |other: &&Weighed| other.score >= best.score * CLOSE;
     doubtful.extend(
         by_places.filter(comes_close).filter(|other| doubtful.iter().all(|one| one.place != other.place)),
     );

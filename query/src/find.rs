@@ -3,10 +3,10 @@
 //! Layers first, because a chain ID is certain; then content. Then the verdict, which may be that nothing stored is the
 //! base: an image that shares files with a base need not be built on it.
 
-use layerprint_store::{ImageRecord, MergedView, Result, Store};
+use layerprint_store::{ImageRecord, Index, MergedView, Result};
 
 use crate::agree::agree;
-use crate::choose::{Choice, Chooser, candidates, is_descendant};
+use crate::choose::{Choice, Chooser, is_descendant};
 use crate::compare::{self, Comparison, held};
 use crate::family::doubtful;
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
@@ -14,10 +14,10 @@ use crate::judge::{Case, judge};
 use crate::lineage::{self, by_chain, tie, tie_names};
 use crate::own::contradicts;
 use crate::parts::Taker;
-use crate::rank::{self, Ranked};
-use crate::scan::{Overlap, count, scan};
+use crate::rank;
+use crate::scan::{Overlap, count, is_candidate, scan};
 use crate::subject::{Layers, Subject, contents_of};
-use crate::weigh::{Shortlist, Weighing, weigh};
+use crate::weigh::{Shortlist, Weighed, Weighing, weigh};
 
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
@@ -26,34 +26,32 @@ const EXAMPLES_MAX: usize = 5;
 const RUNNER_UP_MIN: f64 = 0.05;
 
 /// Finds what an image is built on. `source` is how the user named it.
-pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
+pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
     let view = subject.layers.view();
     let contents = contents_of(&view);
-    let candidates = candidates(store, subject)?;
-    let by_chain = by_chain(store, &subject.record.layers)?;
-    let by_chain = by_chain.into_iter().find(|record| candidates.iter().any(|other| other.id == record.id));
+    let by_chain = by_chain(index, &subject.record.layers)?;
+    let mut stored = None;
+    for record in by_chain {
+        if is_candidate(index, &subject.record, &record)? {
+            stored = Some(record);
+            break;
+        }
+    }
     // Counted apart: an image may hide nearly all of its base, and is built on it all the same.
-    let by_chain = by_chain.map(|record| count(store, record, &contents)).transpose()?;
-    let overlaps = scan(store, candidates, &contents)?;
+    let by_chain = stored.map(|record| count(index, record, &contents)).transpose()?;
+    let overlaps = scan(index, &subject.record, &contents)?;
     let (descendants, overlaps): (Vec<_>, Vec<_>) =
         overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
     let ranking = rank::rank(&overlaps);
-    let list = Shortlist::read(store, &ranking, &subject.record)?;
+    let list = Shortlist::read(index, &ranking, &subject.record)?;
     let views = list.views();
     let weighing = weigh(&list, &views, &view);
     let held = held(&view);
     let taker =
         Taker { layers: &subject.record.layers, view: &view, held: &held, retention: weighing.retention };
     let chooser = Chooser { taker, list: &list, weighing: &weighing };
-    let answer = Answer {
-        store,
-        subject,
-        view: &view,
-        source,
-        overlaps: &overlaps,
-        weighing: &weighing,
-        descendants: &descendants,
-    };
+    let answer =
+        Answer { index, subject, view: &view, source, weighing: &weighing, descendants: &descendants };
     let choice = match &by_chain {
         Some(overlap) => Some(Choice::by_chain(overlap)),
         None => chooser.choose(),
@@ -65,11 +63,10 @@ pub fn find(store: &Store, subject: &Subject, source: &str) -> Result<Finding> {
 }
 
 struct Answer<'a> {
-    store: &'a Store,
+    index: &'a Index,
     subject: &'a Subject,
     view: &'a MergedView<'a>,
     source: &'a str,
-    overlaps: &'a [Overlap],
     weighing: &'a Weighing<'a>,
     /// Stored images that are built on the one in question.
     descendants: &'a [Overlap],
@@ -78,19 +75,18 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn about(&self, choice: &Choice) -> Result<Finding> {
         let record = &choice.overlap.record;
-        let layers = Layers::stored(self.store, &record.layers)?;
+        let layers = Layers::stored(self.index, &record.layers)?;
         let view = layers.view();
         let files = compare::compare(&view, self.view);
-        let lineage = lineage::lineage(self.store, &self.subject.record, record, self.overlaps)?;
+        let lineage = lineage::lineage(self.index, &self.subject.record, record)?;
         let runner_up = self.next_best(record, &lineage);
         let contradiction = choice.weighed.and_then(|weighed| contradicts(self.weighing, weighed));
-        let contradiction =
-            contradiction.map(|other| self.names(&other.ranked.overlap.record)).transpose()?;
+        let contradiction = contradiction.map(|other| self.names(&other.overlap.record)).transpose()?;
         let (verdict, reason) = judge(&Case {
             choice,
             files: &files,
             agreement: agree(&view, self.view, &files),
-            rival: runner_up,
+            rival_score: runner_up.map(|rival| rival.score),
             contradiction: contradiction.map(|names| names.join(", ")),
             image: &self.subject.record,
             score: self.score(choice),
@@ -115,7 +111,7 @@ impl Answer<'_> {
             (None, Some(weighed)) => doubtful(self.weighing, weighed),
             (None, None) => Vec::new(),
         };
-        near.iter().map(|weighed| &weighed.ranked.overlap.record).collect()
+        near.iter().map(|weighed| &weighed.overlap.record).collect()
     }
 
     fn nothing(&self, reason: String) -> Result<Finding> {
@@ -127,9 +123,9 @@ impl Answer<'_> {
             None => reason,
         };
         let record = &self.subject.record;
-        let reason = match self.store.image(&record.id)? {
+        let reason = match self.index.image(&record.id)? {
             Some(_) => {
-                format!("{reason}; it is stored itself: {}", self.store.names_of(&record.id)?.join(", "))
+                format!("{reason}; it is stored itself: {}", self.index.names_of(&record.id)?.join(", "))
             }
             None => reason,
         };
@@ -150,7 +146,7 @@ impl Answer<'_> {
 
     /// All names of the stored images with the same contents, for the platform in question.
     fn names(&self, image: &ImageRecord) -> Result<Vec<String>> {
-        tie_names(self.store, &image.set_id, &self.subject.record.platform)
+        tie_names(self.index, &image.set_id, &self.subject.record.platform)
     }
 
     fn base(
@@ -166,7 +162,7 @@ impl Answer<'_> {
         for record in
             [record].into_iter().chain(near.iter().copied().filter(|near| near.set_id != record.set_id))
         {
-            let tie = tie(self.store, &record.set_id, &self.subject.record.platform)?;
+            let tie = tie(self.index, &record.set_id, &self.subject.record.platform)?;
             images.extend(tie.iter().map(member));
             names.extend(self.names(record)?);
         }
@@ -190,22 +186,22 @@ impl Answer<'_> {
     }
 
     fn score(&self, choice: &Choice) -> f64 {
-        let weighed = choice.weighed.map(|weighed| weighed.ranked.score);
+        let weighed = choice.weighed.map(|weighed| weighed.score);
         weighed.unwrap_or_else(|| rank::score(choice.overlap, self.weighing.lambda))
     }
 
     /// The best candidate that differs from the base and is not one of its ancestors, which are expected to fit.
-    fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Ranked<'_>> {
-        self.weighing.weighed.iter().map(|weighed| &weighed.ranked).find(|ranked| {
+    fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Weighed<'_>> {
+        self.weighing.weighed.iter().find(|ranked| {
             let set = ranked.overlap.record.set_id;
             let is_worth_a_word = ranked.overlap.containment() >= RUNNER_UP_MIN;
             is_worth_a_word && set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
         })
     }
 
-    fn runner_up(&self, runner_up: &Ranked, base_view: &MergedView) -> Result<RunnerUp> {
-        let Ranked { overlap, score } = runner_up;
-        let layers = Layers::stored(self.store, &overlap.record.layers)?;
+    fn runner_up(&self, runner_up: &Weighed, base_view: &MergedView) -> Result<RunnerUp> {
+        let Weighed { overlap, score, .. } = runner_up;
+        let layers = Layers::stored(self.index, &overlap.record.layers)?;
         let (view, image) = (layers.view(), self.view);
         let (only_base, only_base_paths) = compare::telling(base_view, &view, image, EXAMPLES_MAX);
         let (only_runner_up, only_runner_up_paths) = compare::telling(&view, base_view, image, EXAMPLES_MAX);
@@ -223,9 +219,9 @@ impl Answer<'_> {
     fn facts(&self) -> Result<ImageFacts> {
         let record = &self.subject.record;
         let mut same_content_as = Vec::new();
-        let tie = tie(self.store, &record.set_id, &record.platform)?;
+        let tie = tie(self.index, &record.set_id, &record.platform)?;
         for image in tie.iter().filter(|image| image.id != record.id) {
-            same_content_as.extend(self.store.names_of(&image.id)?);
+            same_content_as.extend(self.index.names_of(&image.id)?);
         }
         same_content_as.sort();
         same_content_as.dedup();

@@ -14,7 +14,7 @@ use crate::family::Specific;
 use crate::fates::Fates;
 use crate::finding::{Evidence, Verdict};
 use crate::parts::Taken;
-use crate::rank::{self, Ranked};
+use crate::rank;
 use crate::scan::{Overlap, share};
 use crate::weigh::kept;
 
@@ -46,8 +46,8 @@ pub(crate) struct Case<'a> {
     pub(crate) choice: &'a Choice<'a>,
     pub(crate) files: &'a Comparison,
     pub(crate) agreement: Agreement,
-    /// The next best that is no ancestor of the choice.
-    pub(crate) rival: Option<&'a Ranked<'a>>,
+    /// Of the next best that is no ancestor of the choice.
+    pub(crate) rival_score: Option<f64>,
     /// The names of another candidate that is there beside the choice.
     pub(crate) contradiction: Option<String>,
     pub(crate) image: &'a ImageRecord,
@@ -111,7 +111,7 @@ pub(crate) fn judge(case: &Case) -> (Verdict, String) {
         );
         return (Verdict::Family, reason);
     }
-    if case.rival.is_some_and(|rival| rank::is_draw(case.score, rival.score)) {
+    if case.rival_score.is_some_and(|rival| rank::is_draw(case.score, rival)) {
         return (Verdict::Family, "another stored image fits exactly as well".into());
     }
     (Verdict::Base, format!("{kept} of the base's contents are in it{}", either_way(choice, case.image)))

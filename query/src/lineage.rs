@@ -5,41 +5,38 @@
 //! that is itself built on one that was named, and none for another platform.
 
 use layerprint_store::id::{ChainId, DiffId, ImageId, SetId};
-use layerprint_store::{Content, ImageRecord, MergedView, Platform, Result, Store};
+use layerprint_store::{Content, ImageRecord, Index, MergedView, Platform, Result};
 
 use crate::compare::compare;
 use crate::created;
 use crate::finding::{Evidence, Kin};
 use crate::rank::PRESENT_MIN;
-use crate::scan::{Overlap, share};
+use crate::scan::{Overlap, scan, share};
 use crate::subject::Layers;
 
 /// Containment at which a smaller stored image is taken for an ancestor: a base edits some files of its own base.
 pub(crate) const ANCESTOR_CONTAINMENT: f64 = 0.98;
+/// Images that are read for each generation.
+const PARENTS_MAX: usize = 8;
 /// Longest lineage that is followed.
 const GENERATIONS_MAX: usize = 16;
 
 /// Returns the stored images whose whole stack of layers is a prefix of these layers, longest first. Images without
 /// any content are no base.
-pub(crate) fn by_chain(store: &Store, layers: &[DiffId]) -> Result<Vec<ImageRecord>> {
+pub(crate) fn by_chain(index: &Index, layers: &[DiffId]) -> Result<Vec<ImageRecord>> {
     let mut found = Vec::new();
     for chain in ChainId::of_prefixes(layers).iter().rev() {
-        for id in store.images_by_chain(chain)? {
-            found.extend(store.image(&id)?.filter(|record| record.content_count > 0));
+        for id in index.images_by_chain(chain)? {
+            found.extend(index.image(&id)?.filter(|record| record.content_count > 0));
         }
     }
     Ok(found)
 }
 
-/// Returns the lineage of an image's base, parent first. `candidates` are the images that share something with it.
-pub(crate) fn lineage(
-    store: &Store,
-    image: &ImageRecord,
-    base: &ImageRecord,
-    candidates: &[Overlap],
-) -> Result<Vec<Kin>> {
+/// Returns the lineage of an image's base, parent first.
+pub(crate) fn lineage(index: &Index, image: &ImageRecord, base: &ImageRecord) -> Result<Vec<Kin>> {
     let platform = narrowed(&image.platform, &base.platform);
-    let mut walk = Walk { store, candidates, platform, passed: vec![image.clone(), base.clone()] };
+    let mut walk = Walk { index, platform, passed: vec![image.clone(), base.clone()] };
     let mut kin = Vec::new();
     while kin.len() < GENERATIONS_MAX {
         let Some((parent, next)) = walk.parent()? else { break };
@@ -62,8 +59,7 @@ fn narrowed(image: &Platform, base: &Platform) -> Platform {
 
 /// A way from a base down to its oldest ancestor.
 struct Walk<'a> {
-    store: &'a Store,
-    candidates: &'a [Overlap],
+    index: &'a Index,
     platform: Platform,
     /// The image, its base and the ancestors so far.
     passed: Vec<ImageRecord>,
@@ -72,10 +68,10 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn parent(&self) -> Result<Option<(ImageRecord, Kin)>> {
         let child = self.passed.last().expect("a walk starts at the base");
-        let layers = Layers::stored(self.store, &child.layers)?;
+        let layers = Layers::stored(self.index, &child.layers)?;
         let view = layers.view();
         let contents = view.contents();
-        let by_chain = by_chain(self.store, &child.layers)?.into_iter().find(|parent| self.is_open(parent));
+        let by_chain = by_chain(self.index, &child.layers)?.into_iter().find(|parent| self.is_open(parent));
         let (parent, evidence) = match by_chain {
             Some(parent) => (parent, Evidence::ChainId),
             None => match self.by_content(child, &view, &contents)? {
@@ -83,9 +79,9 @@ impl Walk<'_> {
                 None => return Ok(None),
             },
         };
-        let layers = Layers::stored(self.store, &parent.layers)?;
+        let layers = Layers::stored(self.index, &parent.layers)?;
         let kin = Kin {
-            names: tie_names(self.store, &parent.set_id, &self.platform)?,
+            names: tie_names(self.index, &parent.set_id, &self.platform)?,
             evidence,
             containment: share(shared(&layers.view(), &contents), parent.content_count),
             set_id: parent.set_id,
@@ -103,33 +99,35 @@ impl Walk<'_> {
             && !self.passed.iter().any(|passed| passed.set_id == image.set_id || is_above(passed))
     }
 
-    /// The smaller image that explains most of a child: it is all there and was not made later.
+    /// The smaller image that explains most of a child: it is all there and was not made later. The index tells which
+    /// these are; the first few are read.
     fn by_content(
         &self,
         child: &ImageRecord,
         view: &MergedView,
         contents: &[Content],
     ) -> Result<Option<ImageRecord>> {
-        let mut best: Option<(i128, &ImageRecord)> = None;
-        let smaller = |record: &&ImageRecord| {
-            (PRESENT_MIN..child.content_count).contains(&record.content_count)
-                && self.is_open(record)
-                && !created::is_after(record, child)
-        };
-        for record in self.candidates.iter().map(|candidate| &candidate.record).filter(smaller) {
-            let layers = Layers::stored(self.store, &record.layers)?;
-            let parent = layers.view();
-            let present = shared(&parent, contents);
-            let balance = 2 * i128::from(present) - i128::from(record.content_count);
-            let is_better = best.is_none_or(|(most, _)| balance > most);
-            if share(present, record.content_count) >= ANCESTOR_CONTAINMENT
-                && is_better
-                && is_grown(view, &parent)
-            {
-                best = Some((balance, record));
+        let held = contents.iter().map(|content| (content.id, content.size_bytes)).collect();
+        let mut smaller = scan(self.index, child, &held)?;
+        smaller.retain(|parent| {
+            (PRESENT_MIN..child.content_count).contains(&parent.record.content_count)
+                && parent.containment() >= ANCESTOR_CONTAINMENT
+                && self.is_open(&parent.record)
+                && !created::is_after(&parent.record, child)
+        });
+        let balance =
+            |parent: &Overlap| 2 * i128::from(parent.present) - i128::from(parent.record.content_count);
+        smaller.sort_by_key(|parent| std::cmp::Reverse(balance(parent)));
+        for parent in smaller.into_iter().take(PARENTS_MAX) {
+            let layers = Layers::stored(self.index, &parent.record.layers)?;
+            let below = layers.view();
+            let is_there =
+                share(shared(&below, contents), parent.record.content_count) >= ANCESTOR_CONTAINMENT;
+            if is_there && is_grown(view, &below) {
+                return Ok(Some(parent.record));
             }
         }
-        Ok(best.map(|(_, record)| record.clone()))
+        Ok(None)
     }
 }
 
@@ -147,19 +145,19 @@ fn shared(view: &MergedView, contents: &[Content]) -> u64 {
 }
 
 /// Returns the stored images with these contents that can run on a platform, in order of ids.
-pub(crate) fn tie(store: &Store, set: &SetId, platform: &Platform) -> Result<Vec<ImageRecord>> {
-    let ids: Vec<ImageId> = store.images_by_set(set)?;
+pub(crate) fn tie(index: &Index, set: &SetId, platform: &Platform) -> Result<Vec<ImageRecord>> {
+    let ids: Vec<ImageId> = index.images_by_set(set)?;
     let mut images: Vec<ImageRecord> =
-        ids.iter().filter_map(|id| store.image(id).transpose()).collect::<Result<_>>()?;
+        ids.iter().filter_map(|id| index.image(id).transpose()).collect::<Result<_>>()?;
     images.retain(|image| image.platform.fits(platform));
     Ok(images)
 }
 
 /// Returns all names of those images, sorted.
-pub(crate) fn tie_names(store: &Store, set: &SetId, platform: &Platform) -> Result<Vec<String>> {
+pub(crate) fn tie_names(index: &Index, set: &SetId, platform: &Platform) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for image in tie(store, set, platform)? {
-        names.extend(store.names_of(&image.id)?);
+    for image in tie(index, set, platform)? {
+        names.extend(index.names_of(&image.id)?);
     }
     if names.iter().any(|name| !is_place(name)) {
         names.retain(|name| !is_place(name));

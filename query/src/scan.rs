@@ -1,16 +1,15 @@
-//! The exact overlap of one set of contents with that of every stored image.
+//! What the image in question shares with stored ones.
 //!
-//! A bound comes first: what an image shares is at most what its layers share, and each distinct layer is looked at
-//! once. Only images that could share a twentieth of themselves are merged and counted exactly. Those that turn out to
-//! share less are left out, too, so that the answer does not depend on how good the bound was. This reads every layer's
-//! contents for every question.
+//! The index tells for every image how much it shares, by the first 64 bits of content ids. The most promising are taken
+//! on. Whoever names one of them counts again by whole ids, on the entries of its layers (`weigh`, `lineage`), so that
+//! contents that were made to look alike in 64 bits win nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use layerprint_store::id::{ContentId, DiffId};
-use layerprint_store::{ImageRecord, Result, Store};
-use rayon::prelude::*;
+use layerprint_store::id::{ChainId, ContentId, SetId};
+use layerprint_store::{Content, ImageRecord, Index, Result};
 
+use crate::rank;
 use crate::subject::Layers;
 
 /// A stored image and what it shares with the image in question.
@@ -35,56 +34,142 @@ impl Overlap {
     }
 }
 
-/// Least share of a stored image that is evidence of anything: one part in so many.
-const SHARE_DIVISOR: u64 = 500;
+/// Images with different contents that are taken on for what they share and lack, ...
+const BEST_MAX: usize = 128;
+/// ... for how much they share, and for how much of them is there.
+const MOST_MAX: usize = 64;
+/// Images that are put in order at one time.
+const SORTED_AT_ONCE: usize = 1024;
 
-/// Counts what every image of `candidates` shares with `contents`, in the order given. Images that share less than
-/// a twentieth of themselves are left out.
+/// Returns the stored images that share most with `contents` and could be the base of an image: each set of contents once.
 pub(crate) fn scan(
-    store: &Store,
-    candidates: Vec<ImageRecord>,
+    index: &Index,
+    image: &ImageRecord,
     contents: &HashMap<ContentId, u64>,
 ) -> Result<Vec<Overlap>> {
-    let bounds = layer_bounds(store, &candidates, contents)?;
-    let promising = |record: &ImageRecord| {
-        let bound: u64 = record.layers.iter().map(|layer| bounds[layer]).sum();
-        is_enough(bound, record.content_count)
-    };
-    let promising: Vec<_> = candidates.into_iter().filter(promising).collect();
-    let counted = promising.into_par_iter().map(|record| count(store, record, contents));
-    let mut overlaps: Vec<Overlap> = counted.collect::<Result<_>>()?;
-    overlaps.retain(|overlap| is_enough(overlap.present, overlap.record.content_count));
+    let mut sorted: Vec<Content> =
+        contents.iter().map(|(id, size_bytes)| Content { id: *id, size_bytes: *size_bytes }).collect();
+    sorted.sort_unstable();
+    let mut shared = index.overlaps(&sorted, &image.platform)?;
+    let candidates = Candidates::new(index, image)?;
+    let lambda = lambda(&shared);
+    let mut chosen = Chosen { index, candidates, sets: HashSet::new(), overlaps: Vec::new() };
+    chosen.take(&mut shared, BEST_MAX, |overlap| score(overlap, lambda))?;
+    chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, 1))?;
+    chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, overlap.content_count))?;
+    let mut overlaps = chosen.overlaps;
+    overlaps.sort_by_key(|overlap| overlap.record.id);
     Ok(overlaps)
 }
 
-fn is_enough(present: u64, total: u64) -> bool {
-    present > 0 && present.saturating_mul(SHARE_DIVISOR) >= total
+/// What a missing content costs, by the best of those that share at least half of what any does.
+fn lambda(shared: &[layerprint_store::Overlap]) -> f64 {
+    let most = shared.iter().map(|overlap| overlap.present).max().unwrap_or(0);
+    let large = shared.iter().filter(|overlap| rank::is_comparable(overlap.present, most));
+    let kept = large.map(|overlap| share(overlap.present, overlap.content_count)).fold(0.0, f64::max);
+    rank::lambda(kept.clamp(rank::RETENTION.0, rank::RETENTION.1))
 }
 
-fn layer_bounds(
-    store: &Store,
-    candidates: &[ImageRecord],
-    contents: &HashMap<ContentId, u64>,
-) -> Result<HashMap<DiffId, u64>> {
-    let mut layers: Vec<DiffId> =
-        candidates.iter().flat_map(|record| record.layers.iter().copied()).collect();
-    layers.sort_unstable();
-    layers.dedup();
-    let bound = |layer: DiffId| {
-        let held = store.layer_contents(&layer)?.unwrap_or_default();
-        let shared = held.iter().filter(|content| contents.contains_key(&content.id)).count();
-        Ok((layer, shared as u64))
-    };
-    layers.into_par_iter().map(bound).collect()
+#[expect(clippy::cast_precision_loss, reason = "a score ranks; counts are far below 2^52")]
+fn score(overlap: &layerprint_store::Overlap, lambda: f64) -> f64 {
+    let missing = overlap.content_count.saturating_sub(overlap.present);
+    overlap.present as f64 - lambda * missing as f64
+}
+
+struct Chosen<'a> {
+    index: &'a Index,
+    candidates: Candidates<'a>,
+    sets: HashSet<SetId>,
+    overlaps: Vec<Overlap>,
+}
+
+impl Chosen<'_> {
+    /// Takes so many that were not taken yet, those with the highest figure first.
+    fn take(
+        &mut self,
+        shared: &mut [layerprint_store::Overlap],
+        max: usize,
+        figure: impl Fn(&layerprint_store::Overlap) -> f64,
+    ) -> Result<()> {
+        let order = |a: &layerprint_store::Overlap, b: &layerprint_store::Overlap| {
+            figure(b).total_cmp(&figure(a)).then_with(|| a.image.cmp(&b.image))
+        };
+        let (end, mut rest) = (self.overlaps.len() + max, shared);
+        // Of a hundred thousand only the first few are wanted in order.
+        while !rest.is_empty() && self.overlaps.len() < end {
+            let count = rest.len().min(SORTED_AT_ONCE);
+            if count < rest.len() {
+                rest.select_nth_unstable_by(count - 1, order);
+            }
+            let (first, others) = rest.split_at_mut(count);
+            first.sort_unstable_by(order);
+            for overlap in first.iter() {
+                if self.overlaps.len() == end {
+                    break;
+                }
+                self.take_one(overlap)?;
+            }
+            rest = others;
+        }
+        Ok(())
+    }
+
+    fn take_one(&mut self, overlap: &layerprint_store::Overlap) -> Result<()> {
+        let set = self.index.set_id_at(overlap.image)?;
+        if self.sets.contains(&set) || !self.candidates.may_be(overlap, &set)? {
+            return Ok(());
+        }
+        let record = self.index.image_at(overlap.image)?;
+        if record.id != self.candidates.image.id && record.content_count >= overlap.present {
+            self.sets.insert(set);
+            let layerprint_store::Overlap { present, present_bytes, .. } = *overlap;
+            self.overlaps.push(Overlap { record, present, present_bytes });
+        }
+        Ok(())
+    }
+}
+
+/// Which stored images could be the base of one: another image, and not one that is built on it by its layers.
+struct Candidates<'a> {
+    index: &'a Index,
+    image: &'a ImageRecord,
+    is_stored: bool,
+    chain: Option<ChainId>,
+}
+
+impl<'a> Candidates<'a> {
+    fn new(index: &'a Index, image: &'a ImageRecord) -> Result<Self> {
+        let is_stored = index.image(&image.id)?.is_some();
+        let chain = ChainId::of_prefixes(&image.layers).last().copied();
+        Ok(Self { index, image, is_stored, chain })
+    }
+
+    fn may_be(&self, overlap: &layerprint_store::Overlap, set: &SetId) -> Result<bool> {
+        if overlap.content_count == 0 || (self.is_stored && *set == self.image.set_id) {
+            return Ok(false);
+        }
+        match &self.chain {
+            Some(chain) => Ok(!self.index.is_above(overlap.image, chain)?),
+            None => Ok(true),
+        }
+    }
+}
+
+/// Returns true if a stored image could be the base of another.
+pub(crate) fn is_candidate(index: &Index, image: &ImageRecord, stored: &ImageRecord) -> Result<bool> {
+    let is_stored = index.image(&image.id)?.is_some();
+    let same = stored.id == image.id || (is_stored && stored.set_id == image.set_id);
+    let above = stored.layers.len() > image.layers.len() && stored.layers.starts_with(&image.layers);
+    Ok(!same && !above && stored.content_count > 0 && stored.platform.fits(&image.platform))
 }
 
 /// Counts what one stored image shares with `contents`.
 pub(crate) fn count(
-    store: &Store,
+    index: &Index,
     record: ImageRecord,
     contents: &HashMap<ContentId, u64>,
 ) -> Result<Overlap> {
-    let layers = Layers::stored(store, &record.layers)?;
+    let layers = Layers::stored(index, &record.layers)?;
     let (mut present, mut present_bytes) = (0, 0_u64);
     for content in layers.view().contents() {
         if contents.contains_key(&content.id) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use layerprint_store::id::{ContentId, DiffId, ImageId};
-use layerprint_store::{Fingerprint, ImageRecord, MergedView, Result, Store, StoreError};
+use layerprint_store::{Fingerprint, ImageRecord, Index, MergedView, Result, StoreError};
 
 /// An image with the entries of its layers.
 pub struct Subject {
@@ -26,19 +26,19 @@ impl Subject {
     }
 
     /// Takes a stored image.
-    pub fn stored(store: &Store, id: &ImageId) -> Result<Self> {
-        let record = store.image(id)?.ok_or_else(|| StoreError::NotFound { text: id.to_string() })?;
-        let layers = Layers::stored(store, &record.layers)?;
-        Ok(Self { names: store.names_of(id)?, record, layers })
+    pub fn stored(index: &Index, id: &ImageId) -> Result<Self> {
+        let record = index.image(id)?.ok_or_else(|| StoreError::NotFound { text: id.to_string() })?;
+        let layers = Layers::stored(index, &record.layers)?;
+        Ok(Self { names: index.names_of(id)?, record, layers })
     }
 }
 
 impl Layers {
     /// Reads stored layers.
-    pub fn stored(store: &Store, layers: &[DiffId]) -> Result<Self> {
+    pub fn stored(index: &Index, layers: &[DiffId]) -> Result<Self> {
         let read = |layer: &DiffId| {
-            let fingerprint = store.fingerprint(layer)?;
-            fingerprint.map(Arc::new).ok_or_else(|| StoreError::NotFound { text: layer.to_string() })
+            let fingerprint = index.fingerprint(layer)?;
+            fingerprint.ok_or_else(|| StoreError::NotFound { text: layer.to_string() })
         };
         layers.iter().map(read).collect::<Result<_>>().map(Self)
     }

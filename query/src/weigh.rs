@@ -4,13 +4,13 @@
 //! folder that is gone whole counts as one loss, not as hundreds, so that a base without its documentation is still
 //! that base. How much the image kept is measured on what is left of the folders.
 
-use layerprint_store::{ImageRecord, MergedView, Result, Store};
+use layerprint_store::{ImageRecord, Index, MergedView, Result};
 use rayon::prelude::*;
 
 use crate::fates::{CANDIDATES_MAX, Fate, Fates, fates};
 use crate::lineage::tie;
 use crate::rank::{RETENTION, Ranked, Ranking, is_comparable, lambda};
-use crate::scan::share;
+use crate::scan::{Overlap, share};
 use crate::subject::Layers;
 
 /// What an edited file earns, in units of what an unchanged one does: it speaks for the base against one without the
@@ -25,17 +25,16 @@ const SMALL_DIVISOR: u64 = 4;
 /// Small candidates at most, so that nobody can fill the list with scraps of a base.
 const SMALL_MAX: usize = CANDIDATES_MAX / 2;
 
-/// The layers of the best candidates, best first, each set of contents once.
-pub(crate) struct Shortlist<'a> {
-    pub(crate) ranked: Vec<Ranked<'a>>,
-    pub(crate) layers: Vec<Layers>,
-    /// The layers' identities. Of several images with the same contents the one with most layers tells most.
+/// The best candidates with their layers, best first, each set of contents once.
+pub(crate) struct Shortlist {
+    /// Of several images with the same contents the one with most layers, for it tells most.
     pub(crate) records: Vec<ImageRecord>,
+    pub(crate) layers: Vec<Layers>,
 }
 
-impl<'a> Shortlist<'a> {
+impl Shortlist {
     /// Takes the best of a ranking and reads their layers.
-    pub(crate) fn read(store: &Store, ranking: &Ranking<'a>, image: &ImageRecord) -> Result<Self> {
+    pub(crate) fn read(index: &Index, ranking: &Ranking, image: &ImageRecord) -> Result<Self> {
         let present_max = ranking.ranked.iter().map(|ranked| ranked.overlap.present).max().unwrap_or(0);
         let mut ranked: Vec<Ranked> = Vec::new();
         let mut small = 0;
@@ -50,14 +49,14 @@ impl<'a> Shortlist<'a> {
         }
         let most_layers = |ranked: &Ranked| {
             let record = &ranked.overlap.record;
-            let tie = tie(store, &record.set_id, &image.platform)?;
+            let tie = tie(index, &record.set_id, &image.platform)?;
             let tie = tie.into_iter().filter(|other| other.id != image.id);
             Ok(tie.max_by_key(|record| record.layers.len()).unwrap_or_else(|| record.clone()))
         };
         let records: Vec<ImageRecord> = ranked.iter().map(most_layers).collect::<Result<_>>()?;
-        let read = |record: &ImageRecord| Layers::stored(store, &record.layers);
+        let read = |record: &ImageRecord| Layers::stored(index, &record.layers);
         let layers = records.par_iter().map(read).collect::<Result<_>>()?;
-        Ok(Self { ranked, layers, records })
+        Ok(Self { records, layers })
     }
 
     pub(crate) fn views(&self) -> Vec<MergedView<'_>> {
@@ -69,7 +68,9 @@ impl<'a> Shortlist<'a> {
 pub(crate) struct Weighed<'a> {
     /// Its place on the shortlist, and its bit among the holders of a content.
     pub(crate) place: usize,
-    pub(crate) ranked: Ranked<'a>,
+    /// Counted by whole ids.
+    pub(crate) overlap: Overlap,
+    pub(crate) score: f64,
     pub(crate) fates: Fates<'a>,
 }
 
@@ -83,29 +84,36 @@ pub(crate) struct Weighing<'a> {
 }
 
 /// Orders the candidates of a shortlist by contents and paths.
-pub(crate) fn weigh<'a>(
-    list: &'a Shortlist<'a>,
-    views: &[MergedView<'a>],
-    image: &MergedView,
-) -> Weighing<'a> {
-    let fates = fates(image, views);
-    let present_max = list.ranked.iter().map(|ranked| ranked.overlap.present).max().unwrap_or(0);
-    let comparable = list
-        .ranked
-        .iter()
-        .zip(&fates)
-        .filter(|(ranked, _)| is_comparable(ranked.overlap.present, present_max));
-    let retention = comparable.map(|(_, fates)| kept(fates)).fold(0.0, f64::max);
-    let retention = retention.clamp(RETENTION.0, RETENTION.1);
-    let lambda = lambda(retention);
+pub(crate) fn weigh<'a>(list: &Shortlist, views: &[MergedView<'a>], image: &MergedView) -> Weighing<'a> {
     let mut weighed: Vec<Weighed> = Vec::new();
-    for (place, (ranked, fates)) in list.ranked.iter().zip(fates).enumerate() {
-        let ranked = Ranked { score: score(&fates, lambda), ..*ranked };
-        weighed.push(Weighed { place, ranked, fates });
+    for (place, (record, fates)) in list.records.iter().zip(fates(image, views)).enumerate() {
+        let overlap = overlap(record, &fates);
+        weighed.push(Weighed { place, overlap, score: 0.0, fates });
     }
+    let retention = retention(&weighed);
+    let lambda = lambda(retention);
+    weighed.iter_mut().for_each(|candidate| candidate.score = score(&candidate.fates, lambda));
+    weighed.retain(|candidate| candidate.overlap.present > 0);
     // Stable: where files say nothing, the order by contents stays.
-    weighed.sort_by(|a, b| b.ranked.score.total_cmp(&a.ranked.score));
+    weighed.sort_by(|a, b| b.score.total_cmp(&a.score));
     Weighing { weighed, retention, lambda }
+}
+
+fn overlap(record: &ImageRecord, fates: &Fates) -> Overlap {
+    let present = || fates.all.iter().filter(|fated| fated.is_present());
+    let bytes = present().map(|fated| fated.content.size_bytes);
+    Overlap {
+        record: record.clone(),
+        present: present().count() as u64,
+        present_bytes: bytes.fold(0, u64::saturating_add),
+    }
+}
+
+fn retention(weighed: &[Weighed]) -> f64 {
+    let present_max = weighed.iter().map(|candidate| candidate.overlap.present).max().unwrap_or(0);
+    let is_large = |candidate: &&Weighed| is_comparable(candidate.overlap.present, present_max);
+    let kept = weighed.iter().filter(is_large).map(|candidate| kept(&candidate.fates));
+    kept.fold(0.0, f64::max).clamp(RETENTION.0, RETENTION.1)
 }
 
 /// Share of a candidate's contents that is there, of the folders that are.

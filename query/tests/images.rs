@@ -7,7 +7,7 @@ use layerprint_ingest::write::{
 };
 use layerprint_ingest::{Source, ingest, read};
 use layerprint_query::{Evidence, Finding, Subject, Verdict, find};
-use layerprint_store::Store;
+use layerprint_store::{Index, Store};
 
 fn base() -> Image {
     let files = (0..30_u32).fold(Layer::new().dir("usr/"), |layer, index| {
@@ -16,13 +16,13 @@ fn base() -> Image {
     Image::new("base:1").layer(files)
 }
 
-fn answer(store: &Store, reference: &str) -> Finding {
+fn answer(index: &Index, reference: &str) -> Finding {
     let sources = [reference.parse::<Source>().unwrap()];
     let (mut images, summary) =
-        read(&sources, Some(store), &layerprint_ingest::Options::default(), &|_| {}).unwrap();
+        read(&sources, Some(index), &layerprint_ingest::Options::default(), &|_| {}).unwrap();
     assert!(summary.failed.is_empty(), "{:?}", summary.failed);
     let image = images.next().unwrap().unwrap();
-    find(store, &Subject::new(image.record, image.names, image.layers), reference).unwrap()
+    find(index, &Subject::new(image.record, image.names, image.layers), reference).unwrap()
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn base_is_found_for_an_image_in_any_form() {
             .unwrap();
     let flat = rootfs_archive(&app, &path("flat.tar"), &Options::default()).unwrap();
     for (written, evidence) in [(layered, Evidence::ChainId), (flat, Evidence::Content)] {
-        let finding = answer(&store, &written.reference(0));
+        let finding = answer(&store.index().unwrap(), &written.reference(0));
         let found = finding.base.unwrap();
         assert_eq!((finding.verdict, found.evidence), (Verdict::Base, evidence));
         assert_eq!(found.names, ["base:1"]);

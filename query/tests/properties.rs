@@ -96,7 +96,8 @@ fn shares(stored: &[Image], asked: &Image) -> Vec<(String, u64, u64)> {
 
 fn with_threads(count: usize, stored: &Stored, asked: &Image) -> serde_json::Value {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
-    let finding = pool.install(|| find(&stored.store, &asked.subject(), "asked")).unwrap();
+    let index = stored.index();
+    let finding = pool.install(|| find(&index, &asked.subject(), "asked")).unwrap();
     serde_json::to_value(finding).unwrap()
 }
 

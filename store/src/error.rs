@@ -52,6 +52,12 @@ pub enum StoreError {
         /// How long it was waited for.
         timeout_seconds: u64,
     },
+    /// What was published of the store is not what was committed last.
+    #[error("{path}: the index is behind, or was never published")]
+    NotPublished {
+        /// The store.
+        path: PathBuf,
+    },
     /// Bytes are not those that were written.
     #[error("{what} {key}: corrupt at offset {offset_bytes}: {problem}")]
     Corrupt {
@@ -137,6 +143,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns true if the index is damaged or a part of it is gone: it can be built again.
+    pub fn is_segment(&self) -> bool {
+        match self {
+            Self::Corrupt { what, .. } => *what == "segment",
+            Self::Io { path, source, .. } => {
+                source.kind() == io::ErrorKind::NotFound
+                    && path.extension().is_some_and(|extension| extension == "segment")
+            }
+            _ => false,
+        }
+    }
+
     /// Says what was tried on which path, for `map_err`.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), action, source }

@@ -4,7 +4,7 @@
 //! the old bytes. Limits are part of the format too: a writer refuses what a reader would.
 
 /// Version of the store as a whole: which files and trees there are and what they mean.
-pub(crate) const STORE_VERSION: u32 = 1;
+pub(crate) const STORE_VERSION: u32 = 2;
 /// First line of the `FORMAT` file; the second is `version N`, the third `id HEX`.
 pub(crate) const STORE_MAGIC: &str = "layerprint store";
 /// Bytes of the random id that ties packs and catalogue to one store.
@@ -88,4 +88,28 @@ pub(crate) mod record {
     pub(crate) const DOCUMENT_ZSTD_LEVEL: i32 = 3;
     /// Longest image reference.
     pub(crate) const REFERENCE_BYTES_MAX: usize = 4096;
+}
+
+/// Index segments, and the file that names the live ones.
+pub(crate) mod index {
+    pub(crate) const MAGIC: [u8; 4] = *b"LPSG";
+    pub(crate) const VERSION: u16 = 1;
+    /// Header without the section table.
+    pub(crate) const FIXED_BYTES: usize = 48;
+    pub(crate) const CHECKSUM_BYTES: usize = 16;
+    /// Bytes under one checksum: a look-up touches a page here and a page there.
+    pub(crate) const BLOCK_BYTES: usize = 4096;
+    pub(crate) const BLOCK_CHECKSUM_BYTES: usize = 8;
+    /// Context of the key of all checksums of the index.
+    pub(crate) const KEY_CONTEXT: &str = "layerprint store 2 index";
+    /// First line of `CURRENT`.
+    pub(crate) const CURRENT_MAGIC: &str = "layerprint index";
+    pub(crate) const CURRENT_VERSION: u32 = 1;
+    /// Longest `CURRENT` that is read: segments merge in tiers, so there are a few dozen.
+    pub(crate) const CURRENT_BYTES_MAX: u64 = 1 << 20;
+    /// Keys that share a bucket on average. Keys are uniform, so a bucket is found by its number.
+    pub(crate) const BUCKET_KEYS: u64 = 16;
+    pub(crate) const BUCKET_BITS_MAX: u32 = 24;
+    /// Most nodes of a store: a posting is twice the node's number, and a bit for the sign.
+    pub(crate) const NODES_MAX: u32 = 1 << 30;
 }

@@ -12,7 +12,8 @@ use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::format::record::REFERENCE_BYTES_MAX;
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
-use crate::journal::Writer;
+use crate::index::state::IndexedImage;
+use crate::journal::{Journal, Writer};
 use crate::record::{ImageRecord, Platform};
 use crate::seal::corrupt_record;
 use crate::store::{BlobRecord, SourceRecord, Store};
@@ -82,7 +83,12 @@ impl Store {
             writer.put_record(Tree::Names, &name_key(name, &merged.id), &seen)?;
             writer.put(Tree::ImageNames, &image_name_key(&merged.id, name), &[])?;
         }
-        writer.finish();
+        let writing = writer.finish();
+        let names = names_seen(&self.journal, &merged.id)?;
+        let mut fresh = self.fresh();
+        fresh.gone.remove(&merged.id);
+        fresh.images.insert(merged.id, IndexedImage { record: merged, names });
+        drop((fresh, writing));
         Ok(known.is_none())
     }
 
@@ -129,13 +135,7 @@ impl Store {
 
     /// Returns the references of an image, sorted.
     pub fn names_of(&self, image: &ImageId) -> Result<Vec<String>> {
-        let keys = self.journal.keys(Tree::ImageNames, image.as_bytes());
-        keys.map(|key| {
-            let key = key?;
-            let name = key.get(32..).and_then(|name| std::str::from_utf8(name).ok());
-            name.map(str::to_owned).ok_or_else(|| corrupt_record(Tree::ImageNames, &key, "not a reference"))
-        })
-        .collect()
+        names_of(&self.journal, image)
     }
 
     /// Removes images, and of what came with them that which no other image has, and commits that.
@@ -163,7 +163,13 @@ impl Store {
         self.remove_layers(&mut writer, &layers)?;
         self.remove_sources(&mut writer, &gone)?;
         documents.iter().for_each(|document| writer.remove(Tree::Documents, &document.to_key()));
-        writer.finish();
+        let writing = writer.finish();
+        let mut fresh = self.fresh();
+        for image in gone.keys() {
+            fresh.images.remove(image);
+            fresh.gone.insert(*image);
+        }
+        drop((fresh, writing));
         self.commit()?;
         forgotten.documents = documents.len() as u64;
         forgotten.layers = layers.into_iter().collect();
@@ -223,6 +229,31 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn names_of(journal: &Journal, image: &ImageId) -> Result<Vec<String>> {
+    let keys = journal.keys(Tree::ImageNames, image.as_bytes());
+    keys.map(|key| {
+        let key = key?;
+        let name = key.get(32..).and_then(|name| std::str::from_utf8(name).ok());
+        name.map(str::to_owned).ok_or_else(|| corrupt_record(Tree::ImageNames, &key, "not a reference"))
+    })
+    .collect()
+}
+
+/// Returns the references of an image, sorted, and when each was last seen to stand for it.
+fn names_seen(journal: &Journal, image: &ImageId) -> Result<Vec<(String, u64)>> {
+    let seen = |name: String| {
+        let seen: Option<Seen> = journal.record(Tree::Names, &name_key(&name, image))?;
+        Ok((name, seen.map_or(0, |seen| seen.unix_s)))
+    };
+    names_of(journal, image)?.into_iter().map(seen).collect()
+}
+
+/// Returns what the index keeps of an image.
+pub(crate) fn indexed(journal: &Journal, image: &ImageId) -> Result<Option<IndexedImage>> {
+    let Some(record) = journal.record(Tree::Images, image.as_bytes())? else { return Ok(None) };
+    Ok(Some(IndexedImage { record, names: names_seen(journal, image)? }))
 }
 
 fn put_image(writer: &mut Writer<'_>, record: &ImageRecord) -> Result<()> {

@@ -46,7 +46,7 @@ struct Operation<'a> {
 }
 
 /// What the catalogue has of the packs.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 struct Applied {
     end: Position,
     /// Bytes of all commit frames up to there.
@@ -62,8 +62,8 @@ pub(crate) struct Journal {
     unapplied: RwLock<Unapplied>,
     /// Held by whoever adds changes; a commit takes it while it collects them.
     writing: Mutex<()>,
-    /// Held by the one commit that is going on; the bytes of all commits so far.
-    committing: Mutex<u64>,
+    /// Held by the one commit that is going on; the last one, and the bytes of all so far.
+    committing: Mutex<Applied>,
     failed: AtomicBool,
 }
 
@@ -166,25 +166,47 @@ impl Journal {
         })
     }
 
+    /// Returns where in the packs the value of a key stands; none if it has no value, or one in the catalogue.
+    pub(crate) fn place(&self, tree: Tree, key: &[u8]) -> Result<Option<Place>> {
+        let sealed = match self.unapplied_value(tree, key) {
+            Some(change) => change,
+            None => self.catalogue.get(tree, key)?,
+        };
+        let Some(sealed) = sealed else { return Ok(None) };
+        let (tag, payload) = self.seal.open(tree, key, &sealed)?;
+        (tag == PACKED).then(|| parse(tree, key, payload)).transpose()
+    }
+
+    /// Returns the position after the last commit that was applied.
+    pub(crate) fn committed(&self) -> Position {
+        self.committing.lock().unwrap_or_else(PoisonError::into_inner).end
+    }
+
+    /// Returns the layout of the store.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Begins a change. Nothing else changes until the guard is gone.
     pub(crate) fn write(&self) -> Result<Writer<'_>> {
         if self.failed.load(Ordering::Acquire) {
             return Err(StoreError::Poisoned { path: self.layout.root.clone() });
         }
         let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Writer { journal: self, _guard: guard, changes: Vec::new() })
+        Ok(Writer { journal: self, guard, changes: Vec::new() })
     }
 
-    /// Makes every finished change durable.
-    pub(crate) fn commit(&self) -> Result<()> {
-        let mut commit_bytes = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((changes, place, end)) = self.log_pending()? else { return Ok(()) };
-        *commit_bytes += place.frame_bytes();
-        let applied = Applied { end, commit_bytes: *commit_bytes };
+    /// Makes every finished change durable. `on_taken` runs when it is settled what belongs to this commit, while nobody
+    /// changes anything.
+    pub(crate) fn commit(&self, on_taken: impl FnOnce()) -> Result<()> {
+        let mut committing = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((changes, place, end)) = self.log_pending(on_taken)? else { return Ok(()) };
+        let applied = Applied { end, commit_bytes: committing.commit_bytes + place.frame_bytes() };
         let done = self.make_durable(&changes, applied);
         match done {
             Ok(()) => {
-                self.unapplied.write().unwrap_or_else(PoisonError::into_inner).committing = Arc::default()
+                *committing = applied;
+                self.unapplied.write().unwrap_or_else(PoisonError::into_inner).committing = Arc::default();
             }
             Err(_) => self.failed.store(true, Ordering::Release),
         }
@@ -193,7 +215,7 @@ impl Journal {
 
     /// Returns the bytes of packs, of commit frames among them, and of the catalogue.
     pub(crate) fn size_bytes(&self) -> Result<(u64, u64, u64)> {
-        let commit_bytes = *self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let commit_bytes = self.committing.lock().unwrap_or_else(PoisonError::into_inner).commit_bytes;
         Ok((self.packs.size_bytes()?, commit_bytes, self.catalogue.size_bytes()?))
     }
 
@@ -224,7 +246,8 @@ impl Journal {
             // The catalogue is new or lost, so all of the packs counts. A hole in them is no torn end.
             self.packs.expect_nothing_beyond(replayed.stopped)?;
         }
-        *self.committing.lock().unwrap_or_else(PoisonError::into_inner) = commit_bytes;
+        *self.committing.lock().unwrap_or_else(PoisonError::into_inner) =
+            Applied { end: replayed.committed, commit_bytes };
         if replayed.committed != from {
             self.catalogue.flush()?;
         }
@@ -232,8 +255,9 @@ impl Journal {
     }
 
     /// Writes what is pending as one frame. It stays visible until the catalogue has it.
-    fn log_pending(&self) -> Result<Option<(Arc<Changes>, Place, Position)>> {
+    fn log_pending(&self, on_taken: impl FnOnce()) -> Result<Option<(Arc<Changes>, Place, Position)>> {
         let _writer = self.write()?;
+        on_taken();
         let payload = {
             let unapplied = self.unapplied.read().unwrap_or_else(PoisonError::into_inner);
             if unapplied.pending.iter().all(BTreeMap::is_empty) {
@@ -290,19 +314,25 @@ impl Journal {
 /// A change that becomes visible as a whole, or, where it is not finished, not at all.
 pub(crate) struct Writer<'a> {
     journal: &'a Journal,
-    _guard: MutexGuard<'a, ()>,
+    guard: MutexGuard<'a, ()>,
     changes: Vec<(Tree, Vec<u8>, Option<Vec<u8>>)>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// Sets the value of a key. A large one goes to the pack right away.
     pub(crate) fn put(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<()> {
-        let sealed = if value.len() <= INLINE_BYTES_MAX {
-            self.journal.seal.close(tree, key, INLINE, value)
-        } else {
-            let place = self.journal.packs.append(FrameKind::Value, frame_key(tree, key), value)?;
-            self.journal.seal.close(tree, key, PACKED, &encode(&place))
-        };
+        if value.len() > INLINE_BYTES_MAX {
+            return self.put_packed(tree, key, value);
+        }
+        let sealed = self.journal.seal.close(tree, key, INLINE, value);
+        self.changes.push((tree, key.to_vec(), Some(sealed)));
+        Ok(())
+    }
+
+    /// Sets the value of a key, which goes to the pack however small it is: others read it there, without the catalogue.
+    pub(crate) fn put_packed(&mut self, tree: Tree, key: &[u8], value: &[u8]) -> Result<()> {
+        let place = self.journal.packs.append(FrameKind::Value, frame_key(tree, key), value)?;
+        let sealed = self.journal.seal.close(tree, key, PACKED, &encode(&place));
         self.changes.push((tree, key.to_vec(), Some(sealed)));
         Ok(())
     }
@@ -317,12 +347,14 @@ impl Writer<'_> {
         self.changes.push((tree, key.to_vec(), None));
     }
 
-    /// Makes the change visible, and part of the next commit.
-    pub(crate) fn finish(self) {
+    /// Makes the change visible, and part of the next commit. No other change is made, nor a commit begun, until what is
+    /// returned is gone.
+    pub(crate) fn finish(self) -> MutexGuard<'a, ()> {
         let mut unapplied = self.journal.unapplied.write().unwrap_or_else(PoisonError::into_inner);
         for (tree, key, value) in self.changes {
             unapplied.pending[tree as usize].insert(key, value);
         }
+        self.guard
     }
 }
 
@@ -364,7 +396,7 @@ fn parse<T: DeserializeOwned>(tree: Tree, key: &[u8], value: &[u8]) -> Result<T>
     postcard::from_bytes(value).map_err(|_| corrupt_record(tree, key, "record does not decode"))
 }
 
-fn frame_key(tree: Tree, key: &[u8]) -> [u8; 32] {
+pub(crate) fn frame_key(tree: Tree, key: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new().update(&[tree as u8]).update(key).finalize().as_bytes()
 }
 
@@ -399,8 +431,8 @@ mod tests {
         for (key, length) in [(&b"small"[..], 20), (b"large", INLINE_BYTES_MAX + 1)] {
             let mut writer = journal.write().unwrap();
             writer.put(Tree::Images, key, &vec![7; length]).unwrap();
-            writer.finish();
-            journal.commit().unwrap();
+            drop(writer.finish());
+            journal.commit(|| ()).unwrap();
             let sealed = journal.catalogue.get(Tree::Images, key).unwrap().unwrap();
             for bit in 0..sealed.len() * 8 {
                 let mut flipped = sealed.clone();
@@ -426,7 +458,7 @@ mod tests {
         let mut writer = journal.write().unwrap();
         writer.put(Tree::Images, b"key", b"value").unwrap();
         drop(writer);
-        journal.commit().unwrap();
+        journal.commit(|| ()).unwrap();
         assert_eq!(journal.get(Tree::Images, b"key").unwrap(), None);
     }
 
@@ -438,18 +470,18 @@ mod tests {
             let mut writer = journal.write().unwrap();
             puts.iter().for_each(|key| writer.put(Tree::Names, key.as_bytes(), b"").unwrap());
             removals.iter().for_each(|key| writer.remove(Tree::Names, key.as_bytes()));
-            writer.finish();
+            drop(writer.finish());
         };
         let keys = |prefix: &[u8]| -> Vec<String> {
             let keys = journal.keys(Tree::Names, prefix).map(|key| String::from_utf8(key.unwrap()).unwrap());
             keys.collect()
         };
         change(&["a1", "a3", "a5", "b1"], &[]);
-        journal.commit().unwrap();
+        journal.commit(|| ()).unwrap();
         change(&["a0", "a3", "a4", "a9", "c"], &["a1", "a9", "a8"]);
         assert_eq!(keys(b""), ["a0", "a3", "a4", "a5", "b1", "c"]);
         assert_eq!(keys(b"a"), ["a0", "a3", "a4", "a5"]);
-        journal.commit().unwrap();
+        journal.commit(|| ()).unwrap();
         assert_eq!(keys(b"a"), ["a0", "a3", "a4", "a5"]);
         change(&[], &["a0", "a3", "a4", "a5"]);
         assert_eq!(keys(b"a"), [""; 0]);
@@ -464,12 +496,12 @@ mod tests {
             let mut writer = journal.write().unwrap();
             writer.put(Tree::Images, key, &[1; 5000]).unwrap();
             writer.put(Tree::Names, key, key).unwrap();
-            writer.finish();
+            drop(writer.finish());
         };
         put(b"first");
-        journal.commit().unwrap();
+        journal.commit(|| ()).unwrap();
         put(b"second");
-        journal.log_pending().unwrap();
+        journal.log_pending(|| ()).unwrap();
         // Half of it reaches the catalogue, then the process dies.
         let sealed = journal.unapplied_value(Tree::Images, b"second").unwrap();
         journal.catalogue.apply(Tree::Images, [(&b"second"[..], sealed.as_deref())]).unwrap();

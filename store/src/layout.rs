@@ -58,6 +58,11 @@ impl Layout {
         self.root.join("packs")
     }
 
+    /// Returns the directory of the index's segments.
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.root.join("segments")
+    }
+
     fn create(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(StoreError::io(root, "create"))?;
         for item in fs::read_dir(root).map_err(StoreError::io(root, "list"))? {

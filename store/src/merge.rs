@@ -98,6 +98,33 @@ impl<'a> MergedView<'a> {
         contents
     }
 
+    /// Returns the contents that stand in this view where another has something else or nothing, and those that stand in
+    /// the other where this has something else or nothing; in no order, empty ones among them. Cheap where both have most
+    /// of their entries from the same layers.
+    pub(crate) fn changes(&self, before: &Self) -> (Vec<Content>, Vec<Content>) {
+        let (mut came, mut went) = (Vec::new(), Vec::new());
+        let (mut before, mut after) = (before.nodes.iter().peekable(), self.nodes.iter().peekable());
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (None, None) => return (came, went),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                // The very same entry at the same place: no need to look at its path.
+                (Some(old), Some(new)) if std::ptr::eq(old.path, new.path) => Ordering::Equal,
+                (Some(old), Some(new)) => old.path.cmp(new.path),
+            };
+            let old = if order.is_le() { before.next() } else { None };
+            let new = if order.is_ge() { after.next() } else { None };
+            if let (Some(old), Some(new)) = (old, new)
+                && std::ptr::eq(old.entry, new.entry)
+            {
+                continue;
+            }
+            went.extend(old.and_then(|node| node.entry.content()));
+            came.extend(new.and_then(|node| node.entry.content()));
+        }
+    }
+
     /// Returns the identity of these contents.
     pub fn set_id(&self) -> SetId {
         SetId::of_sorted(self.contents().iter().map(|content| &content.id))

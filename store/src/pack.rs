@@ -36,23 +36,39 @@ pub(crate) struct Packs {
 }
 
 impl Packs {
+    /// Opens all packs to read them, beside a process that may append.
+    pub(crate) fn open_read_only(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Result<Self> {
+        let packs = Self::unopened(directory, store_id);
+        for number in packs.numbers_on_disk()? {
+            let path = packs.path(number);
+            let file = File::open(&path).map_err(StoreError::io(&path, "open"))?;
+            packs.set_end(number, packs.length(number, &file)?);
+            packs.add_file(number, file);
+        }
+        Ok(packs)
+    }
+
     /// Opens all packs; appending begins after the last byte until [`Packs::truncate`] says otherwise.
     pub(crate) fn open(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Result<Self> {
         fs::create_dir_all(&directory).map_err(StoreError::io(&directory, "create"))?;
-        let packs = Self {
-            key: blake3::derive_key(KEY_CONTEXT, &store_id),
-            directory,
-            store_id,
-            pack_bytes_max: PACK_BYTES_MAX,
-            files: RwLock::default(),
-            end: Mutex::default(),
-        };
+        let packs = Self::unopened(directory, store_id);
         for number in packs.numbers_on_disk()? {
             let file = packs.open_file(number)?;
             packs.set_end(number, packs.length(number, &file)?);
             packs.add_file(number, file);
         }
         Ok(packs)
+    }
+
+    fn unopened(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Self {
+        Self {
+            key: blake3::derive_key(KEY_CONTEXT, &store_id),
+            directory,
+            store_id,
+            pack_bytes_max: PACK_BYTES_MAX,
+            files: RwLock::default(),
+            end: Mutex::default(),
+        }
     }
 
     /// Returns the first position, before all frames.

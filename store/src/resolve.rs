@@ -4,6 +4,7 @@
 //! things is an error that lists them, never a guess.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -30,6 +31,15 @@ pub enum Subject {
     Layer(DiffId),
 }
 
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => write!(f, "image {image}"),
+            Self::Layer(layer) => write!(f, "layer {layer}"),
+        }
+    }
+}
+
 impl Store {
     /// Returns the image or layer that a text stands for.
     ///
@@ -42,18 +52,10 @@ impl Store {
             let subjects = named.iter().map(|name| (Subject::Image(name.image), described(name)));
             return only_one(text, subjects.collect());
         }
-        let digits = text.strip_prefix("sha256:").unwrap_or(text);
-        let long_enough = digits.len() >= ABBREVIATION_DIGITS_MIN && digits.len() <= 64;
-        if !long_enough || !digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(StoreError::NotFound { text: text.to_owned() });
-        }
+        let digits = digits_of(text)?;
         let images = self.images_abbreviated(digits)?;
         let subjects = if images.is_empty() { self.layers_abbreviated(digits)? } else { images };
-        let described = |subject: &Subject| match subject {
-            Subject::Image(image) => format!("image {image}"),
-            Subject::Layer(layer) => format!("layer {layer}"),
-        };
-        only_one(text, subjects.iter().map(|subject| (*subject, described(subject))).collect())
+        only_one(text, subjects.iter().map(|subject| (*subject, subject.to_string())).collect())
     }
 
     fn images_abbreviated(&self, digits: &str) -> Result<BTreeSet<Subject>> {
@@ -99,7 +101,18 @@ fn last_seen(names: Vec<Name>) -> Vec<Name> {
     names.into_iter().filter(|name| platforms.insert(name.platform.clone())).collect()
 }
 
-fn only_one(text: &str, subjects: Vec<(Subject, String)>) -> Result<Subject> {
+/// Returns the hexadecimal digits of what may be an abbreviated id.
+pub(crate) fn digits_of(text: &str) -> Result<&str> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let long_enough = digits.len() >= ABBREVIATION_DIGITS_MIN && digits.len() <= 64;
+    if !long_enough || !digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(StoreError::NotFound { text: text.to_owned() });
+    }
+    Ok(digits)
+}
+
+/// Returns the one thing that a text stands for.
+pub(crate) fn only_one(text: &str, subjects: Vec<(Subject, String)>) -> Result<Subject> {
     match &subjects[..] {
         [] => Err(StoreError::NotFound { text: text.to_owned() }),
         [(subject, _)] => Ok(*subject),

@@ -6,6 +6,7 @@
 //! Every byte is checked when it is read. Images and names are in `images`; the bytes are in `FORMAT.md`.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ use crate::error::{Result, StoreError};
 use crate::fingerprint::{Content, Fingerprint};
 use crate::format::record::{DOCUMENT_BYTES_MAX, DOCUMENT_ZSTD_LEVEL};
 use crate::id::{BlobDigest, DiffId, ImageId};
+use crate::index::Index;
+use crate::index::publisher::{Fresh, Publisher};
 use crate::journal::Journal;
 use crate::layout::{Layout, random_bytes};
 use crate::record::LayerRecord;
@@ -28,6 +31,9 @@ const SECRET: &[u8] = b"secret";
 pub struct Store {
     pub(crate) journal: Journal,
     secret: [u8; 32],
+    /// Held by the one commit that is going on.
+    publisher: Mutex<Publisher>,
+    fresh: Mutex<Fresh>,
 }
 
 /// What a stored blob is.
@@ -98,12 +104,13 @@ impl Store {
                 let secret: [u8; 32] = random_bytes()?;
                 let mut writer = journal.write()?;
                 writer.put_record(Tree::Meta, SECRET, &secret)?;
-                writer.finish();
-                journal.commit()?;
+                drop(writer.finish());
+                journal.commit(|| ())?;
                 secret
             }
         };
-        Ok(Self { journal, secret })
+        let publisher = Mutex::new(Publisher::open(&journal)?);
+        Ok(Self { journal, secret, publisher, fresh: Mutex::default() })
     }
 
     /// Returns a secret of this store, for hashes whose values the makers of images must not be able to choose.
@@ -112,8 +119,36 @@ impl Store {
     }
 
     /// Makes everything put so far durable. Other threads may go on putting; that is for the next commit.
+    ///
+    /// What is durable is then published, so that every [`Index`](crate::Index) that is opened from now on has it. If that
+    /// fails, it is published when the store is opened the next time.
     pub fn commit(&self) -> Result<()> {
-        self.journal.commit()
+        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fresh = Fresh::default();
+        let committed = self.journal.commit(|| fresh = std::mem::take(&mut *self.fresh()));
+        committed.inspect_err(|_| publisher.fall_behind())?;
+        publisher.publish(&self.journal, fresh)
+    }
+
+    /// Builds the index again from what is stored. The bytes are the same whenever it is done, and by however many threads.
+    pub fn reindex(&self) -> Result<()> {
+        self.reindex_observed(&|_, _| ())
+    }
+
+    /// Does the same, and tells from time to time how many images are done, of how many.
+    pub fn reindex_observed(&self, observer: &dyn Fn(u64, u64)) -> Result<()> {
+        self.commit()?;
+        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        publisher.reindex(&self.journal, observer)
+    }
+
+    /// Opens what is published of this store.
+    pub fn index(&self) -> Result<Index> {
+        Index::open(&self.journal.layout().root)
+    }
+
+    pub(crate) fn fresh(&self) -> MutexGuard<'_, Fresh> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a layer. Returns false, and changes nothing, if it is known.
@@ -128,9 +163,9 @@ impl Store {
         if self.journal.contains(Tree::Layers, key)? {
             return Ok(false);
         }
-        writer.put(Tree::Bodies, key, &body)?;
+        writer.put_packed(Tree::Bodies, key, &body)?;
         writer.put_record(Tree::Layers, key, record)?;
-        writer.finish();
+        drop(writer.finish());
         Ok(true)
     }
 
@@ -165,7 +200,9 @@ impl Store {
     pub fn put_blob(&self, blob: &BlobDigest, record: &BlobRecord) -> Result<()> {
         let mut writer = self.journal.write()?;
         writer.put_record(Tree::Blobs, &blob.to_key(), record)?;
-        writer.finish();
+        let writing = writer.finish();
+        self.fresh().blobs.push((*blob, record.diff_id));
+        drop(writing);
         Ok(())
     }
 
@@ -197,7 +234,7 @@ impl Store {
             return Ok(false);
         }
         writer.put(Tree::Documents, &key, &compressed)?;
-        writer.finish();
+        drop(writer.finish());
         Ok(true)
     }
 
@@ -213,7 +250,7 @@ impl Store {
     pub fn put_source(&self, key: &[u8], record: &SourceRecord) -> Result<()> {
         let mut writer = self.journal.write()?;
         writer.put_record(Tree::Sources, key, record)?;
-        writer.finish();
+        drop(writer.finish());
         Ok(())
     }
 

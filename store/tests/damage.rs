@@ -190,15 +190,15 @@ fn another_version_of_the_store_is_refused_by_name() {
     committed(directory.path());
     let header = directory.path().join("FORMAT");
     let text = fs::read_to_string(&header).unwrap();
-    fs::write(&header, text.replace("version 1", "version 2")).unwrap();
+    fs::write(&header, text.replace("version 2", "version 3")).unwrap();
     let before = fs::read(pack(directory.path())).unwrap();
     for opened in [Store::open(directory.path()), Store::create_or_open(directory.path())] {
         let message =
-            format!("store {}: format version is 2, this program reads 1", directory.path().display());
+            format!("store {}: format version is 3, this program reads 2", directory.path().display());
         assert_eq!(opened.err().unwrap().to_string(), message);
     }
     assert_eq!(fs::read(pack(directory.path())).unwrap(), before);
-    for text in ["", "layerprint store\n", "layerprint store\nversion 1\nid 00\n", "\u{fffd}"] {
+    for text in ["", "layerprint store\n", "layerprint store\nversion 2\nid 00\n", "\u{fffd}"] {
         fs::write(&header, text).unwrap();
         let opened = Store::open(directory.path());
         assert!(matches!(opened, Err(StoreError::Corrupt { what: "store header", .. })), "{text:?}");

@@ -207,7 +207,7 @@ fn forgetting_takes_what_no_other_image_needs_and_nothing_else() {
     assert_eq!(store.images_by_set(&gone.set_id).unwrap(), []);
     let stats = store.stats().unwrap();
     assert_eq!((stats.images, stats.layers, stats.names, stats.documents), (1, 2, 1, 0));
-    assert!(stats.live_bytes == 0 && stats.dead_bytes > 90_000, "{stats:?}");
+    assert!((1..1_000).contains(&stats.live_bytes) && stats.dead_bytes > 90_000, "{stats:?}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use layerprint_query::{Finding, Subject, find};
 use layerprint_store::id::{ContentId, DiffId, ImageId};
 use layerprint_store::{
-    Anomalies, Content, Entry, EntryKind, Fingerprint, ImageRecord, LayerRecord, MergedView, Platform, Store,
-    body,
+    Anomalies, Content, Entry, EntryKind, Fingerprint, ImageRecord, Index, LayerRecord, MergedView, Platform,
+    Store, body,
 };
 use serde::Serialize;
 use tempfile::TempDir;
@@ -197,14 +197,21 @@ impl Stored {
         self.store.put_image(&image.record(), std::slice::from_ref(&image.name)).unwrap();
     }
 
+    /// Publishes what was put and opens it.
+    pub fn index(&self) -> Index {
+        self.store.commit().unwrap();
+        self.store.index().unwrap()
+    }
+
     pub fn find(&self, image: &Image) -> Finding {
-        find(&self.store, &image.subject(), &image.name).unwrap()
+        find(&self.index(), &image.subject(), &image.name).unwrap()
     }
 
     /// Asks for a stored image by itself.
     pub fn find_stored(&self, image: &Image) -> Finding {
-        let subject = Subject::stored(&self.store, &image.record().id).unwrap();
-        find(&self.store, &subject, &image.name).unwrap()
+        let index = self.index();
+        let subject = Subject::stored(&index, &image.record().id).unwrap();
+        find(&index, &subject, &image.name).unwrap()
     }
 
     pub fn ask(&self, image: &Image) -> String {

@@ -1,0 +1,323 @@
+//! What was published of a store, for questions: read-only, beside whoever writes, without the catalogue.
+//!
+//! An [`Index`] is one published state as a whole: the segments that `CURRENT` named when it was opened, mapped into memory,
+//! and the packs. It stays what it is however long it is held; opening again shows what was published since. Full
+//! identities are found exactly; which images share contents is told by the first 64 bits of theirs ([`Index::overlaps`]),
+//! to be confirmed on the entries of their layers.
+
+mod columns;
+mod current;
+mod draft;
+mod merge;
+mod postings;
+pub(crate) mod publisher;
+mod resolve;
+mod segment;
+pub(crate) mod state;
+mod views;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::body;
+use crate::catalogue::Tree;
+use crate::error::{Result, StoreError};
+use crate::fingerprint::{Content, Fingerprint};
+use crate::frame::FrameKind;
+use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
+use crate::journal::frame_key;
+use crate::layout::Layout;
+use crate::pack::Packs;
+use crate::record::{ImageRecord, Platform};
+use crate::store::Store;
+
+use current::Current;
+use segment::Segment;
+use state::{IndexedImage, NO_NODE, State};
+
+pub use state::ImageAt;
+
+/// Segments of this size together are checked as a whole when they are opened; of larger ones every part is checked when
+/// it is first looked at.
+const CHECKED_AT_OPEN_BYTES_MAX: u64 = 32 << 20;
+
+/// How often it is tried to open what is live while it is replaced.
+const ATTEMPTS_MAX: usize = 100;
+
+/// Entries of layers that are kept after they were read. One takes some 150 bytes.
+const RECENT_ENTRIES_MAX: u64 = 250_000;
+/// How many layers that may be: a hint for the cache's own tables.
+const RECENT_LAYERS: usize = 2_000;
+
+/// See the module.
+pub struct Index {
+    root: PathBuf,
+    state: State,
+    packs: Packs,
+    recent: quick_cache::sync::Cache<DiffId, Arc<Fingerprint>, EntryCount>,
+}
+
+/// An image, and what it has of a set of contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap {
+    /// Where the image stands.
+    pub image: ImageAt,
+    /// Distinct contents that both have, told by the first 64 bits of their ids.
+    pub present: u64,
+    /// Sum of their sizes.
+    pub present_bytes: u64,
+    /// Distinct, non-empty contents of the image.
+    pub content_count: u64,
+}
+
+/// How large the index is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct IndexStats {
+    /// Live segments.
+    pub segments: u64,
+    /// Their size.
+    pub segment_bytes: u64,
+    /// Distinct prefixes of stacks of layers.
+    pub nodes: u64,
+    /// Distinct contents, told by the first 64 bits of their ids; one that several segments know counts for each.
+    pub keys: u64,
+    /// Sets of contents that occur in exactly the same places of a segment.
+    pub colours: u64,
+    /// Images.
+    pub images: u64,
+    /// Images that were replaced or forgotten and still take room.
+    pub dead_images: u64,
+}
+
+impl Index {
+    /// Opens what was published last.
+    ///
+    /// Where that is not what was committed last and nobody writes, or where it is damaged, it is mended first, which takes
+    /// the store for a while as a writer does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no store, if another process has it where it must be mended, and if it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        match Self::published(path) {
+            Err(StoreError::NotPublished { .. }) => drop(Store::open(path)?),
+            Err(error) if error.is_segment() => Store::open(path)?.reindex()?,
+            opened => return opened,
+        }
+        Self::published(path)
+    }
+
+    /// Builds the index of a store again. For an error that says that a segment is damaged.
+    pub fn mend(path: &Path) -> Result<()> {
+        Store::open(path)?.reindex()
+    }
+
+    fn published(path: &Path) -> Result<Self> {
+        let layout = Layout::open(path)?;
+        let not_published = || StoreError::NotPublished { path: path.to_owned() };
+        let mut last_error = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let current = Current::read(&layout.root, &layout.store_id)?.ok_or_else(not_published)?;
+            let ids = &current.segments;
+            match State::open(&layout.segments(), &layout.store_id, ids, &State::default()) {
+                Ok(state) => {
+                    let packs = Packs::open_read_only(layout.packs(), layout.store_id)?;
+                    if packs.end() > current.through && !is_written(&layout) {
+                        return Err(not_published());
+                    }
+                    return Self::checked(layout.root, state, packs);
+                }
+                // A writer has replaced it since: what is current now names others.
+                Err(error) if Current::read(&layout.root, &layout.store_id)? != Some(current) => {
+                    last_error = Some(error);
+                }
+                Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(not_published());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last_error.unwrap_or_else(not_published))
+    }
+
+    fn checked(root: PathBuf, state: State, packs: Packs) -> Result<Self> {
+        let size_bytes: u64 = state.segments.iter().map(|segment| segment.file_bytes()).sum();
+        if size_bytes <= CHECKED_AT_OPEN_BYTES_MAX {
+            state.segments.iter().try_for_each(|segment| segment.check())?;
+        }
+        let recent = quick_cache::sync::Cache::with_weighter(RECENT_LAYERS, RECENT_ENTRIES_MAX, EntryCount);
+        Ok(Self { root, state, packs, recent })
+    }
+
+    /// Returns the folder of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads everything and compares it with its checksums.
+    pub fn check(&self) -> Result<()> {
+        self.state.segments.iter().try_for_each(|segment| segment.check())
+    }
+
+    /// Returns how large the index is.
+    pub fn stats(&self) -> IndexStats {
+        let segments = &self.state.segments;
+        let sum = |of: &dyn Fn(&Segment) -> u64| segments.iter().map(|segment| of(segment)).sum();
+        let (images, dead_images) = self.state.image_counts();
+        IndexStats {
+            segments: segments.len() as u64,
+            segment_bytes: sum(&Segment::file_bytes),
+            nodes: self.state.nodes_end().into(),
+            keys: sum(&|segment| postings::key_count(segment) as u64),
+            colours: sum(&|segment| segment.length(segment::Section::ListEnds) as u64 / 4),
+            images,
+            dead_images,
+        }
+    }
+
+    /// Returns an image.
+    pub fn image(&self, image: &ImageId) -> Result<Option<ImageRecord>> {
+        self.state.image(image)?.map(|at| self.image_at(at)).transpose()
+    }
+
+    /// Returns the image that stands at a place.
+    pub fn image_at(&self, at: ImageAt) -> Result<ImageRecord> {
+        Ok(self.state.indexed(at)?.record)
+    }
+
+    /// Returns all images, by the time at which they were published.
+    pub fn images(&self) -> impl Iterator<Item = Result<ImageRecord>> {
+        self.state.images().map(|at| self.image_at(at))
+    }
+
+    /// Returns how many images there are.
+    pub fn image_count(&self) -> u64 {
+        self.state.image_counts().0
+    }
+
+    /// Returns the image that a manifest describes.
+    pub fn image_of_manifest(&self, manifest: &BlobDigest) -> Result<Option<ImageId>> {
+        let at = self.state.image_of_manifest(manifest)?;
+        at.map(|at| Ok(self.image_at(at)?.id)).transpose()
+    }
+
+    /// Returns the images whose whole stack of layers has this chain ID.
+    pub fn images_by_chain(&self, chain: &ChainId) -> Result<Vec<ImageId>> {
+        let Some(node) = self.state.node_of_chain(chain)? else { return Ok(Vec::new()) };
+        self.ids(&self.state.images_of_node(node)?)
+    }
+
+    /// Returns the images that have exactly these contents: more than one is a tie.
+    pub fn images_by_set(&self, set: &SetId) -> Result<Vec<ImageId>> {
+        self.ids(&self.state.images_of_set(set)?)
+    }
+
+    /// Returns the images that a reference stands for or stood for, with their platforms and when that was seen, the last
+    /// seen first.
+    pub fn images_named(&self, reference: &str) -> Result<Vec<(ImageId, Platform, u64)>> {
+        let mut images = Vec::new();
+        for at in self.state.images_named(reference)? {
+            let IndexedImage { record, names } = self.state.indexed(at)?;
+            let seen = names.iter().find(|(name, _)| name == reference).map_or(0, |(_, seen)| *seen);
+            images.push((record.id, record.platform, seen));
+        }
+        images.sort_by_key(|(id, _, seen)| (std::cmp::Reverse(*seen), *id));
+        Ok(images)
+    }
+
+    /// Returns the references of an image, sorted.
+    pub fn names_of(&self, image: &ImageId) -> Result<Vec<String>> {
+        let Some(at) = self.state.image(image)? else { return Ok(Vec::new()) };
+        Ok(self.state.indexed(at)?.names.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// Returns true if a layer is known.
+    pub fn has_layer(&self, layer: &DiffId) -> Result<bool> {
+        Ok(self.state.layer_of_diff_id(layer)?.is_some())
+    }
+
+    /// Returns the layer that a blob unpacks to, if it is known.
+    pub fn layer_of_blob(&self, blob: &BlobDigest) -> Result<Option<DiffId>> {
+        self.state.layer_of_blob(blob)?.map(|layer| self.state.diff_id(layer)).transpose()
+    }
+
+    /// Returns the entries of a layer. Those that were read lately are kept.
+    pub fn fingerprint(&self, layer: &DiffId) -> Result<Option<Arc<Fingerprint>>> {
+        if let Some(found) = self.recent.get(layer) {
+            return Ok(Some(found));
+        }
+        let Some(number) = self.state.layer_of_diff_id(layer)? else { return Ok(None) };
+        let key = frame_key(Tree::Bodies, layer.as_bytes());
+        let bytes = self.packs.read(self.state.place(number)?, FrameKind::Value, key)?;
+        let fingerprint = Arc::new(body::decode(&bytes).map_err(StoreError::body(*layer))?);
+        self.recent.insert(*layer, Arc::clone(&fingerprint));
+        Ok(Some(fingerprint))
+    }
+
+    /// Returns what every image for a platform has of some contents, which are sorted and differ. Images that have none
+    /// of them are left out.
+    pub fn overlaps(&self, contents: &[Content], platform: &Platform) -> Result<Vec<Overlap>> {
+        let counts = postings::count(&self.state, contents)?;
+        let fitting = self.state.fitting(platform)?;
+        let mut overlaps = Vec::new();
+        for image in self.state.images() {
+            let row = self.state.row(image)?;
+            let node = row.node as usize;
+            let present = counts.present.get(node).copied().unwrap_or(0);
+            let fits = || fitting[image.parts().0].get(row.platform as usize).copied().unwrap_or(false);
+            if present > 0 && fits() {
+                overlaps.push(Overlap {
+                    image,
+                    present: present.into(),
+                    present_bytes: counts.present_bytes[node],
+                    content_count: row.content_count.into(),
+                });
+            }
+        }
+        Ok(overlaps)
+    }
+
+    /// Returns the identity of an image's contents, without reading the image's record.
+    pub fn set_id_at(&self, at: ImageAt) -> Result<SetId> {
+        self.state.set_id(at)
+    }
+
+    /// Returns true if an image has all layers of a chain, and others above them.
+    pub fn is_above(&self, at: ImageAt, chain: &ChainId) -> Result<bool> {
+        let Some(below) = self.state.node_of_chain(chain)? else { return Ok(false) };
+        let mut node = Some(self.state.row(at)?.node).filter(|node| *node != NO_NODE);
+        // Parents have smaller numbers.
+        while let Some(number) = node.filter(|node| *node > below) {
+            node = self.state.parent(number)?;
+            if node == Some(below) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn ids(&self, images: &[ImageAt]) -> Result<Vec<ImageId>> {
+        let id = |at: &ImageAt| Ok(self.image_at(*at)?.id);
+        let mut ids: Vec<ImageId> = images.iter().map(id).collect::<Result<_>>()?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+}
+
+/// Returns true while a process has the store open for writing.
+fn is_written(layout: &Layout) -> bool {
+    match File::open(layout.catalogue().join("db")) {
+        Ok(file) => file.try_lock_shared().is_err(),
+        Err(_) => false,
+    }
+}
+
+#[derive(Clone)]
+struct EntryCount;
+
+impl quick_cache::Weighter<DiffId, Arc<Fingerprint>> for EntryCount {
+    fn weight(&self, _layer: &DiffId, fingerprint: &Arc<Fingerprint>) -> u64 {
+        fingerprint.entries().len().max(1) as u64
+    }
+}

@@ -1,0 +1,198 @@
+//! Which images have which contents: keys, colours and their lists.
+//!
+//! A key is the first 64 bits of a content id. Contents that occur in exactly the same nodes have one colour, which has
+//! one list of postings: nodes that have the content and whose parent has not, and nodes that lack it and whose parent has
+//! it. So the contents that an image shares with another set are summed along its chain of nodes.
+
+use super::segment::{Section, Segment};
+use super::state::State;
+use crate::cursor::{Cursor, push_varint};
+use crate::error::Result;
+use crate::fingerprint::Content;
+use crate::id::ContentId;
+
+/// The first 64 bits of a content id; keys are ordered as ids are.
+pub(crate) fn key_of(content: &ContentId) -> u64 {
+    u64::from_be_bytes(content.as_bytes()[..8].try_into().expect("ids are longer"))
+}
+
+/// A node of one segment, and whether it adds the content or takes it away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Posting(u32);
+
+impl Posting {
+    pub(crate) fn new(node: u32, takes: bool) -> Self {
+        Self(node << 1 | u32::from(takes))
+    }
+
+    pub(crate) fn node(self) -> u32 {
+        self.0 >> 1
+    }
+
+    pub(crate) fn takes(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    /// Returns the same posting for a node with another number.
+    pub(crate) fn shifted(self, by: u32) -> Self {
+        Self(self.0 + (by << 1))
+    }
+}
+
+/// Writes a list of postings, in order of nodes, as differences.
+pub(crate) fn encode(postings: impl IntoIterator<Item = Posting>, list: &mut Vec<u8>) {
+    let mut last = 0;
+    for posting in postings {
+        push_varint(list, u64::from(posting.0 - last));
+        last = posting.0;
+    }
+}
+
+/// Reads a list of postings.
+pub(crate) fn decode(segment: &Segment, colour: u32) -> Result<Postings<'_>> {
+    let bytes = segment.slice(Section::Lists, segment.extent(Section::ListEnds, colour as usize)?)?;
+    Ok(Postings { segment, cursor: Cursor::new(bytes), last: 0 })
+}
+
+/// The postings of a colour.
+pub(crate) struct Postings<'a> {
+    segment: &'a Segment,
+    cursor: Cursor<'a>,
+    last: u32,
+}
+
+impl Iterator for Postings<'_> {
+    type Item = Result<Posting>;
+
+    fn next(&mut self) -> Option<Result<Posting>> {
+        if self.cursor.remaining() == 0 {
+            return None;
+        }
+        let next = self.cursor.varint_u32().ok().and_then(|difference| self.last.checked_add(difference));
+        let Some(next) = next else {
+            return Some(Err(self.segment.corrupt(Section::Lists, "a list of postings does not decode")));
+        };
+        self.last = next;
+        Some(Ok(Posting(next)))
+    }
+}
+
+/// Number of keys of a segment.
+pub(crate) fn key_count(segment: &Segment) -> usize {
+    segment.length(Section::KeyColours) / usize::from(segment.facts.colour_bytes)
+}
+
+/// Finds the colours of keys in one segment. Keys that are looked up in their order touch its pages in theirs.
+pub(crate) struct Probe<'a> {
+    segment: &'a Segment,
+    key_bytes: usize,
+    colour_bytes: usize,
+}
+
+impl<'a> Probe<'a> {
+    pub(crate) fn new(segment: &'a Segment) -> Self {
+        let facts = segment.facts;
+        Self { segment, key_bytes: facts.key_bytes(), colour_bytes: usize::from(facts.colour_bytes) }
+    }
+
+    /// Returns the colour of a key.
+    pub(crate) fn colour(&self, key: u64) -> Result<Option<u32>> {
+        if self.segment.length(Section::Keys) == 0 {
+            return Ok(None);
+        }
+        let bits = u32::from(self.segment.facts.bucket_bits);
+        let bucket = usize::try_from(key.checked_shr(64 - bits).unwrap_or(0)).expect("few bits");
+        let ends = self.segment.slice(Section::Buckets, 4 * bucket..4 * bucket + 8)?;
+        let end = |at: usize| u32::from_le_bytes(ends[at..at + 4].try_into().expect("four bytes")) as usize;
+        let (start, stop) = (end(0), end(4));
+        let keys = self.segment.slice(Section::Keys, start * self.key_bytes..stop * self.key_bytes)?;
+        let wanted = &key.to_be_bytes()[8 - self.key_bytes..];
+        let (mut low, mut high) = (0, stop.saturating_sub(start));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let there = &keys[middle * self.key_bytes..(middle + 1) * self.key_bytes];
+            if there < wanted { low = middle + 1 } else { high = middle }
+        }
+        let found = keys.get(low * self.key_bytes..(low + 1) * self.key_bytes) == Some(wanted);
+        if found { self.colour_at(start + low).map(Some) } else { Ok(None) }
+    }
+
+    /// Returns the colour of the key with a number.
+    pub(crate) fn colour_at(&self, number: usize) -> Result<u32> {
+        let place = number * self.colour_bytes..(number + 1) * self.colour_bytes;
+        let mut colour = [0; 4];
+        colour[..self.colour_bytes].copy_from_slice(self.segment.slice(Section::KeyColours, place)?);
+        Ok(u32::from_le_bytes(colour))
+    }
+}
+
+/// How many contents, and how many bytes, each node has of a set.
+pub(crate) struct Counts {
+    pub(crate) present: Vec<u32>,
+    pub(crate) present_bytes: Vec<u64>,
+}
+
+/// Counts what every node has of some contents, which are sorted and differ.
+///
+/// Sums may wrap on the way, when a node's own postings take away what its parent adds; along a whole chain they do not.
+pub(crate) fn count(state: &State, contents: &[Content]) -> Result<Counts> {
+    let nodes = state.nodes_end() as usize;
+    let mut counts = Counts { present: vec![0; nodes], present_bytes: vec![0; nodes] };
+    for segment in &state.segments {
+        add(segment, contents, &mut counts)?;
+    }
+    for segment in &state.segments {
+        let first = segment.facts.nodes_first as usize;
+        for (number, parent) in segment.all(Section::Parents)?.chunks_exact(4).enumerate() {
+            let parent = u32::from_le_bytes(parent.try_into().expect("four bytes")) as usize;
+            let node = first + number;
+            if parent < node {
+                counts.present[node] = counts.present[node].wrapping_add(counts.present[parent]);
+                counts.present_bytes[node] =
+                    counts.present_bytes[node].wrapping_add(counts.present_bytes[parent]);
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// Adds what the postings of one segment say.
+fn add(segment: &Segment, contents: &[Content], counts: &mut Counts) -> Result<()> {
+    let probe = Probe::new(segment);
+    let mut found: Vec<(u32, u64)> = Vec::new();
+    let mut last = None;
+    for content in contents {
+        let key = Some(key_of(&content.id));
+        // Of several contents with one key the index knows only that there is one.
+        if last == key {
+            continue;
+        }
+        last = key;
+        if let Some(colour) = probe.colour(key_of(&content.id))? {
+            found.push((colour, content.size_bytes));
+        }
+    }
+    found.sort_unstable();
+    let first = segment.facts.nodes_first;
+    for colour in found.chunk_by(|a, b| a.0 == b.0) {
+        let present = u32::try_from(colour.len()).expect("no more than a segment has keys");
+        let bytes = colour.iter().fold(0_u64, |sum, (_, size_bytes)| sum.wrapping_add(*size_bytes));
+        for posting in decode(segment, colour[0].0)? {
+            let posting = posting?;
+            let node = (first + posting.node()) as usize;
+            let (Some(count), Some(count_bytes)) =
+                (counts.present.get_mut(node), counts.present_bytes.get_mut(node))
+            else {
+                return Err(segment.corrupt(Section::Lists, "a posting of no node"));
+            };
+            if posting.takes() {
+                *count = count.wrapping_sub(present);
+                *count_bytes = count_bytes.wrapping_sub(bytes);
+            } else {
+                *count = count.wrapping_add(present);
+                *count_bytes = count_bytes.wrapping_add(bytes);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,373 @@
+//! The writer's side of the index: what was committed becomes segments, and `CURRENT` names them.
+//!
+//! Whatever is found wrong with the published state is mended here, from the catalogue and the packs: segments that are
+//! behind are caught up with, segments that are missing or damaged are built again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::current::Current;
+use super::draft::{Draft, encode_image};
+use super::merge::merge;
+use super::segment::{Segment, SegmentId, file_name};
+use super::state::{IndexedImage, State};
+use super::views::{self, Layers, Stack};
+use crate::body;
+use crate::catalogue::Tree;
+use crate::error::{Result, StoreError};
+use crate::frame::Place;
+use crate::id::{BlobDigest, DiffId, ImageId};
+use crate::journal::Journal;
+use crate::record::LayerRecord;
+
+/// Entries of the layers that are held at one time while postings are made of them.
+const ENTRIES_MAX: u64 = 400_000;
+/// Postings after which a segment is written. One takes 16 bytes.
+const POSTINGS_MAX: usize = 3 << 20;
+/// Segments of about one size, next to each other, that are merged into one.
+const SEGMENTS_OF_A_SIZE: usize = 4;
+/// Sizes up to here count as one.
+const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
+/// One image in so many may be overridden or gone before all segments are merged.
+const DEAD_DIVISOR: u64 = 5;
+
+/// What was put and is not published yet.
+#[derive(Default)]
+pub(crate) struct Fresh {
+    pub(crate) images: BTreeMap<ImageId, IndexedImage>,
+    pub(crate) gone: BTreeSet<ImageId>,
+    pub(crate) blobs: Vec<(BlobDigest, DiffId)>,
+}
+
+/// The published state of a store that this process has open for writing.
+pub(crate) struct Publisher {
+    root: PathBuf,
+    directory: PathBuf,
+    current: Current,
+    state: State,
+    /// Something was committed that could not be published.
+    is_behind: bool,
+}
+
+/// What is to be published besides images.
+struct Rest<'a> {
+    gone: &'a BTreeSet<ImageId>,
+    blobs: Vec<(BlobDigest, DiffId)>,
+}
+
+/// Is told how many images are done, of how many.
+pub(crate) type Observer<'a> = &'a dyn Fn(u64, u64);
+/// Images sorted by their layers, so that those with a common base stand together.
+type Order = Vec<(Vec<DiffId>, ImageId)>;
+/// Returns what the index keeps of an image.
+type Load<'a> = &'a dyn Fn(&ImageId) -> Result<Option<IndexedImage>>;
+
+impl Publisher {
+    /// Opens the published state, and mends it where it is not what was committed.
+    pub(crate) fn open(journal: &Journal) -> Result<Self> {
+        let layout = journal.layout();
+        let directory = layout.segments();
+        fs::create_dir_all(&directory).map_err(StoreError::io(&directory, "create"))?;
+        let mut publisher = Self {
+            root: layout.root.clone(),
+            directory,
+            current: Current::default(),
+            state: State::default(),
+            is_behind: false,
+        };
+        let mended = match publisher.load(journal) {
+            Ok(true) if publisher.current.through == journal.committed() => return Ok(publisher),
+            Ok(true) => publisher.catch_up(journal),
+            Ok(false) => publisher.reindex(journal, &|_, _| ()),
+            Err(error) => Err(error),
+        };
+        match mended {
+            Err(error) if error.is_segment() => publisher.reindex(journal, &|_, _| ())?,
+            mended => mended?,
+        }
+        Ok(publisher)
+    }
+
+    /// Remembers that what was put since the last time is not to be had any more.
+    pub(crate) fn fall_behind(&mut self) {
+        self.is_behind = true;
+    }
+
+    /// Publishes what was put since the last time.
+    pub(crate) fn publish(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
+        let done = if self.is_behind { self.catch_up(journal) } else { self.add(journal, fresh) };
+        let done = match done {
+            Err(error) if error.is_segment() => self.reindex(journal, &|_, _| ()),
+            done => done,
+        };
+        self.is_behind = done.is_err();
+        done
+    }
+
+    /// Builds all segments again.
+    pub(crate) fn reindex(&mut self, journal: &Journal, observer: Observer) -> Result<()> {
+        self.state = State::default();
+        let mut order = Order::new();
+        for record in journal.records::<crate::record::ImageRecord>(Tree::Images) {
+            let record = record?;
+            order.push((record.layers, record.id));
+        }
+        let load = |id: &ImageId| crate::images::indexed(journal, id);
+        self.build(
+            journal,
+            order,
+            &load,
+            Rest { gone: &BTreeSet::new(), blobs: all_blobs(journal)? },
+            observer,
+        )?;
+        if self.state.segments.len() > 1 {
+            self.merge(journal, 0)?;
+        }
+        self.finish(journal)
+    }
+
+    fn add(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
+        let order = fresh.images.values().map(|image| (image.record.layers.clone(), image.record.id));
+        let load = |id: &ImageId| Ok(fresh.images.get(id).cloned());
+        let rest = Rest { gone: &fresh.gone, blobs: fresh.blobs };
+        self.build(journal, order.collect(), &load, rest, &|_, _| ())?;
+        self.finish(journal)
+    }
+
+    /// Reads what was published. False if it cannot be used.
+    fn load(&mut self, journal: &Journal) -> Result<bool> {
+        let store_id = &journal.layout().store_id;
+        let Some(current) = Current::read(&self.root, store_id)? else { return Ok(false) };
+        match State::open(&self.directory, store_id, &current.segments, &State::default()) {
+            Ok(state) => self.state = state,
+            Err(error) if error.is_segment() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        self.current = current;
+        Ok(true)
+    }
+
+    /// Compares all images with what is published: some commits were not, or not whole.
+    fn catch_up(&mut self, journal: &Journal) -> Result<()> {
+        let mut fresh = Fresh { blobs: all_blobs(journal)?, ..Fresh::default() };
+        for record in journal.records::<crate::record::ImageRecord>(Tree::Images) {
+            let id = record?.id;
+            let Some(image) = crate::images::indexed(journal, &id)? else { continue };
+            if !self.has(&image)? {
+                fresh.images.insert(id, image);
+            }
+        }
+        for at in self.state.images() {
+            let id = self.state.indexed(at)?.record.id;
+            if !journal.contains(Tree::Images, id.as_bytes())? {
+                fresh.gone.insert(id);
+            }
+        }
+        self.add(journal, fresh)
+    }
+
+    fn has(&self, image: &IndexedImage) -> Result<bool> {
+        let Some(at) = self.state.image(&image.record.id)? else { return Ok(false) };
+        let same_layers = self.state.layers(self.state.row(at)?.node)? == image.record.layers;
+        Ok(same_layers && self.state.record_bytes(at)? == encode_image(&mut image.clone()))
+    }
+
+    /// Writes segments of images that are new or changed, and of images that are gone.
+    fn build(
+        &mut self,
+        journal: &Journal,
+        mut order: Order,
+        load: Load,
+        rest: Rest,
+        observer: Observer,
+    ) -> Result<()> {
+        order.sort_unstable();
+        let mut draft = Draft::after(&self.state);
+        for id in rest.gone {
+            if let Some(at) = self.state.image(id)? {
+                draft.add_override(&self.state, at);
+            }
+        }
+        let place = |diff_id: &DiffId| place_of(journal, diff_id);
+        let mut next = 0;
+        while next < order.len() {
+            let (mut chunk, new_first) = (Chunk::default(), draft.nodes_end()?);
+            while next < order.len() && chunk.has_room(journal, &order[next].0)? {
+                let (layers, id) = &order[next];
+                next += 1;
+                let Some(image) = load(id)? else { continue };
+                if self.has(&image)? {
+                    continue;
+                }
+                let nodes = draft.nodes_of(&self.state, layers, place)?;
+                let node = nodes.last().copied();
+                draft.add_image(&self.state, node, image)?;
+                if node.is_some_and(|node| node >= new_first) {
+                    chunk.stacks.push(Stack { layers: layers.clone(), nodes });
+                }
+            }
+            let layers = chunk.read(journal)?;
+            draft.add_postings(views::postings(&chunk.stacks, &layers, draft.nodes_first(), new_first));
+            if draft.posting_count() > POSTINGS_MAX {
+                draft = self.write(journal, draft)?;
+            }
+            observer(next as u64, order.len() as u64);
+        }
+        for (blob, diff_id) in rest.blobs {
+            draft.add_blob(&self.state, blob, &diff_id)?;
+        }
+        if !draft.is_empty() {
+            self.write(journal, draft)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a segment, and merges what has become many. Returns the next draft.
+    fn write(&mut self, journal: &Journal, draft: Draft) -> Result<Draft> {
+        let id = draft.write(&self.directory, &journal.layout().store_id)?;
+        let mut ids = self.ids();
+        ids.push(id);
+        self.reopen(journal, &ids)?;
+        let sizes: Vec<u64> = self.state.segments.iter().map(|segment| segment.file_bytes()).collect();
+        if let Some(from) = merge_from(&sizes) {
+            self.merge(journal, from)?;
+        }
+        let (live, dead) = self.state.image_counts();
+        if dead * DEAD_DIVISOR > live + dead {
+            self.merge(journal, 0)?;
+        }
+        Ok(Draft::after(&self.state))
+    }
+
+    fn merge(&mut self, journal: &Journal, from: usize) -> Result<()> {
+        let end = self.state.segments.len();
+        let id = merge(&self.state, from..end, &self.directory, &journal.layout().store_id)?;
+        let mut ids = self.ids();
+        ids.splice(from.., [id]);
+        self.reopen(journal, &ids)
+    }
+
+    fn reopen(&mut self, journal: &Journal, ids: &[SegmentId]) -> Result<()> {
+        self.state = State::open(&self.directory, &journal.layout().store_id, ids, &self.state)?;
+        Ok(())
+    }
+
+    fn ids(&self) -> Vec<SegmentId> {
+        self.state.segments.iter().map(|segment| segment.id).collect()
+    }
+
+    /// Makes the segments the published state, and removes all others.
+    fn finish(&mut self, journal: &Journal) -> Result<()> {
+        let current = Current { through: journal.committed(), segments: self.ids() };
+        if current != self.current {
+            current.publish(&self.root, &journal.layout().store_id)?;
+            self.current = current;
+        }
+        remove_others(&self.directory, &self.state.segments)
+    }
+}
+
+/// Images whose postings are made at one time.
+#[derive(Default)]
+struct Chunk {
+    stacks: Vec<Stack>,
+    entries: u64,
+    layers: HashMap<DiffId, u64>,
+}
+
+impl Chunk {
+    /// Takes the layers of an image, unless they are too many beside those of others.
+    fn has_room(&mut self, journal: &Journal, layers: &[DiffId]) -> Result<bool> {
+        let mut more = HashMap::new();
+        for layer in layers.iter().filter(|layer| !self.layers.contains_key(layer)) {
+            let record: Option<LayerRecord> = journal.record(Tree::Layers, layer.as_bytes())?;
+            more.insert(*layer, record.map_or(0, |record| record.entry_count));
+        }
+        let entries = self.entries + more.values().sum::<u64>();
+        let has_room = self.layers.is_empty() || entries <= ENTRIES_MAX;
+        if has_room {
+            self.entries = entries;
+            self.layers.extend(more);
+        }
+        Ok(has_room)
+    }
+
+    fn read(&self, journal: &Journal) -> Result<Layers> {
+        let wanted: BTreeSet<&DiffId> = self.stacks.iter().flat_map(|stack| &stack.layers).collect();
+        let read = |diff_id: &&DiffId| {
+            let bytes = journal.get(Tree::Bodies, diff_id.as_bytes())?;
+            let bytes = bytes.ok_or_else(|| missing(diff_id))?;
+            let fingerprint = body::decode(&bytes).map_err(StoreError::body(**diff_id))?;
+            Ok((**diff_id, Arc::new(fingerprint)))
+        };
+        wanted.par_iter().map(read).collect()
+    }
+}
+
+/// Returns from which segment on all are to be merged: where there are several of the largest size.
+fn merge_from(sizes: &[u64]) -> Option<usize> {
+    let level = |size: u64| (size / SMALL_SEGMENT_BYTES).max(1).ilog2() / 2;
+    (0..sizes.len()).find(|from| {
+        let levels = sizes[*from..].iter().map(|size| level(*size));
+        let largest = levels.clone().max().unwrap_or(0);
+        levels.filter(|level| *level == largest).count() >= SEGMENTS_OF_A_SIZE
+    })
+}
+
+fn place_of(journal: &Journal, diff_id: &DiffId) -> Result<Place> {
+    journal.place(Tree::Bodies, diff_id.as_bytes())?.ok_or_else(|| missing(diff_id))
+}
+
+fn missing(diff_id: &DiffId) -> StoreError {
+    StoreError::NotFound { text: diff_id.to_string() }
+}
+
+fn all_blobs(journal: &Journal) -> Result<Vec<(BlobDigest, DiffId)>> {
+    let mut blobs = Vec::new();
+    for blob in journal.records_by_key::<crate::store::BlobRecord>(Tree::Blobs) {
+        let (key, record) = blob?;
+        blobs.extend(BlobDigest::from_key(&key).map(|digest| (digest, record.diff_id)));
+    }
+    Ok(blobs)
+}
+
+/// Removes segments that are not live, and what a process that died left half made. A reader that was about to open one
+/// of them reads `CURRENT` again.
+fn remove_others(directory: &Path, live: &[Arc<Segment>]) -> Result<()> {
+    let names: BTreeSet<String> = live.iter().map(|segment| file_name(&segment.id)).collect();
+    for item in fs::read_dir(directory).map_err(StoreError::io(directory, "list"))? {
+        let path = item.map_err(StoreError::io(directory, "list"))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_ours = name.ends_with(".segment") || name.starts_with("new.");
+        if is_ours && !names.contains(&name) {
+            fs::remove_file(&path).map_err(StoreError::io(&path, "remove"))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge_from;
+
+    #[test]
+    fn segments_are_merged_when_four_are_of_one_size() {
+        let kib = |sizes: &[u64]| merge_from(&sizes.iter().map(|size| size << 10).collect::<Vec<_>>());
+        let cases: [(&[u64], Option<usize>); 7] = [
+            (&[], None),
+            (&[9, 9, 9], None),
+            (&[9, 9, 9, 9], Some(0)),
+            (&[9000, 9, 9, 9], None),
+            (&[9000, 9, 9, 9, 9], Some(1)),
+            (&[9000, 9000, 9, 9000, 9, 9000], Some(0)),
+            (&[900_000, 9000, 300, 9, 9, 9, 9], Some(3)),
+        ];
+        for (sizes, expected) in cases {
+            assert_eq!(kib(sizes), expected, "{sizes:?}");
+        }
+    }
+}
