@@ -49,30 +49,19 @@ impl Specific {
 
 /// The best candidates seen as members of families.
 pub(crate) struct Families {
-    /// For each place on the shortlist the candidates related to it.
-    related: [Holders; CANDIDATES_MAX],
+    related: Related,
     /// Scores, by places on the shortlist.
     scores: HashMap<usize, f64>,
 }
 
 impl Families {
     pub(crate) fn of(weighing: &Weighing) -> Self {
-        let mut related = [0; CANDIDATES_MAX];
-        for candidate in &weighing.weighed {
-            related[candidate.place] = relatives(weighing, candidate);
-        }
-        let mut families = Self { related, scores: HashMap::new() };
+        let mut families = Self { related: related(weighing), scores: HashMap::new() };
         for candidate in &weighing.weighed {
             let score = families.score(&candidate.fates);
             families.scores.insert(candidate.place, score);
         }
         families
-    }
-
-    /// Returns true if images of different families have it.
-    fn is_common(&self, fated: &Fated) -> bool {
-        let holds = |place: &usize| fated.holders & (1 << place) != 0;
-        (0..CANDIDATES_MAX).filter(holds).any(|place| fated.holders & !self.related[place] != 0)
     }
 
     fn score(&self, fates: &Fates) -> f64 {
@@ -81,7 +70,7 @@ impl Families {
         let mut places: BTreeMap<&[u8], (f64, f64)> = BTreeMap::new();
         for fated in &fates.all {
             let worth = match fated.fate {
-                Fate::Same | Fate::Moved if self.is_common(fated) => COMMON,
+                Fate::Same | Fate::Moved if is_common(&self.related, fated) => COMMON,
                 Fate::Same => 1.0,
                 Fate::Moved => MOVED,
                 Fate::Edited => 0.0,
@@ -109,8 +98,11 @@ impl Families {
 
     /// Counts what only the candidate's family has.
     pub(crate) fn specific(&self, candidate: &Weighed) -> Specific {
-        let of_family =
-            candidate.fates.all.iter().filter(|fated| fated.fate == Fate::Same && !self.is_common(fated));
+        let of_family = candidate
+            .fates
+            .all
+            .iter()
+            .filter(|fated| fated.fate == Fate::Same && !is_common(&self.related, fated));
         let mut places: Vec<&[u8]> = Vec::new();
         let mut specific = Specific::default();
         for fated in of_family {
@@ -148,6 +140,33 @@ fn near<'a>(
     near.truncate(NAMED_MAX - 1);
     near.insert(0, best);
     near
+}
+
+/// Counts the contents of a candidate that are there and that no unrelated candidate has, and their bytes.
+pub(crate) fn uncommon(weighing: &Weighing, candidate: &Weighed) -> (u64, u64) {
+    let related = related(weighing);
+    let uncommon =
+        candidate.fates.all.iter().filter(|fated| fated.is_present() && !is_common(&related, fated));
+    uncommon.fold((0, 0), |(contents, bytes), fated| {
+        (contents + 1, bytes.saturating_add(fated.content.size_bytes))
+    })
+}
+
+/// For each place on the shortlist the candidates related to the one there.
+type Related = [Holders; CANDIDATES_MAX];
+
+fn related(weighing: &Weighing) -> Related {
+    let mut related = [0; CANDIDATES_MAX];
+    for candidate in &weighing.weighed {
+        related[candidate.place] = relatives(weighing, candidate);
+    }
+    related
+}
+
+/// Returns true if images of different families have it.
+fn is_common(related: &Related, fated: &Fated) -> bool {
+    let holds = |place: &usize| fated.holders & (1 << place) != 0;
+    (0..CANDIDATES_MAX).filter(holds).any(|place| fated.holders & !related[place] != 0)
 }
 
 /// The candidates that share enough with one to be of its family, itself included.

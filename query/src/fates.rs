@@ -138,12 +138,15 @@ fn fate(
     }
 }
 
-/// Marks what went with whole folders, the outermost of them. `fated` are the contents of one folder by path, whose name
+/// Marks what went with whole folders, the outermost of them. A few of its contents may stand elsewhere, too. `fated` are the contents of one folder by path, whose name
 /// is the first `depth` bytes of each.
 fn clear(fated: &mut [Fated], depth: usize, cleared: &mut Vec<u64>) {
-    if fated.len() >= GONE_MIN && fated.iter().all(|fated| fated.fate == Fate::Missing) {
-        fated.iter_mut().for_each(|fated| fated.cleared_from = Some(parent(&fated.path[..depth])));
-        cleared.push(fated.len() as u64);
+    let missing = fated.iter().filter(|fated| fated.fate == Fate::Missing).count();
+    let moved = fated.iter().filter(|fated| fated.fate == Fate::Moved).count();
+    if missing >= GONE_MIN.max(moved) && missing + moved == fated.len() {
+        let gone = fated.iter_mut().filter(|fated| fated.fate == Fate::Missing);
+        gone.for_each(|fated| fated.cleared_from = Some(parent(&fated.path[..depth])));
+        cleared.push(missing as u64);
         return;
     }
     // Paths that begin alike stand together.

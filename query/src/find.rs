@@ -8,14 +8,15 @@ use layerprint_store::{ImageRecord, Index, MergedView, Result};
 use crate::agree::agree;
 use crate::choose::{Choice, Chooser, is_descendant};
 use crate::compare::{self, Comparison, held};
-use crate::family::doubtful;
+use crate::confidence::{Grounds, confidence};
+use crate::family::{doubtful, uncommon};
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 use crate::judge::{Case, judge};
 use crate::lineage::{self, by_chain, tie, tie_names};
 use crate::own::contradicts;
 use crate::parts::Taker;
 use crate::rank;
-use crate::scan::{Overlap, count, is_candidate, scan};
+use crate::scan::{Overlap, count, is_candidate, scan, share};
 use crate::subject::{Layers, Subject, contents_of};
 use crate::weigh::{Shortlist, Weighed, Weighing, weigh};
 
@@ -82,36 +83,65 @@ impl Answer<'_> {
         let runner_up = self.next_best(record, &lineage);
         let contradiction = choice.weighed.and_then(|weighed| contradicts(self.weighing, weighed));
         let contradiction = contradiction.map(|other| self.names(&other.overlap.record)).transpose()?;
+        let agreement = agree(&view, self.view, &files);
         let (verdict, reason) = judge(&Case {
             choice,
             files: &files,
-            agreement: agree(&view, self.view, &files),
+            agreement,
             rival_score: runner_up.map(|rival| rival.score),
             contradiction: contradiction.map(|names| names.join(", ")),
             image: &self.subject.record,
             score: self.score(choice),
+            uncommon: self.uncommon(choice),
+            below: self.below(files.moved_to.as_deref()),
         });
         if verdict == Verdict::None {
             return self.nothing(reason);
         }
         let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
         let near = if verdict == Verdict::Family { self.near(choice) } else { Vec::new() };
+        let grounds = Grounds::of(choice, agreement, self.margin(choice, &near));
+        let near: Vec<&ImageRecord> = near.iter().map(|weighed| &weighed.overlap.record).collect();
         let base = self.base(choice, &near, files, lineage)?;
         let new = new(self.view, &[&view]);
-        Ok(Finding { base: Some(base), runner_up, new, ..self.blank(verdict, reason)? })
+        let confidence = confidence(choice.evidence, &grounds);
+        Ok(Finding { base: Some(base), runner_up, new, confidence, ..self.blank(verdict, reason)? })
     }
 
-    /// The stored images that cannot be told from a choice.
-    fn near<'b>(&self, choice: &Choice<'b>) -> Vec<&'b ImageRecord>
+    /// Share of the image's files that stand in a folder.
+    fn below(&self, folder: Option<&str>) -> f64 {
+        let prefix = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
+        let below = self.view.files().filter(|(path, _)| path.starts_with(prefix.as_bytes())).count() as u64;
+        share(below, self.view.file_count())
+    }
+
+    /// What of a choice no unrelated candidate has.
+    fn uncommon(&self, choice: &Choice) -> (u64, u64) {
+        let counted = choice.weighed.map(|weighed| uncommon(self.weighing, weighed));
+        counted.unwrap_or((choice.overlap.present, choice.overlap.present_bytes))
+    }
+
+    /// How far the best candidate that is not named lies behind a choice, in files.
+    fn margin(&self, choice: &Choice, named: &[&Weighed]) -> f64 {
+        let chosen = choice.overlap.record.set_id;
+        let is_named = |other: &&Weighed| {
+            other.overlap.record.set_id == chosen || named.iter().any(|named| named.place == other.place)
+        };
+        let others = self.weighing.weighed.iter().filter(|other| !is_named(other));
+        let next = others.map(|other| other.score.max(0.0)).fold(0.0, f64::max);
+        self.score(choice) - next
+    }
+
+    /// The candidates that cannot be told from a choice.
+    fn near<'b>(&self, choice: &Choice<'b>) -> Vec<&'b Weighed<'b>>
     where
         Self: 'b,
     {
-        let near = match (&choice.picked, choice.weighed) {
+        match (&choice.picked, choice.weighed) {
             (Some(picked), _) => picked.near.clone(),
             (None, Some(weighed)) => doubtful(self.weighing, weighed),
             (None, None) => Vec::new(),
-        };
-        near.iter().map(|weighed| &weighed.overlap.record).collect()
+        }
     }
 
     fn nothing(&self, reason: String) -> Result<Finding> {
@@ -140,6 +170,7 @@ impl Answer<'_> {
             base: None,
             runner_up: None,
             new: new(self.view, &[]),
+            confidence: 0.0,
             reason,
         })
     }

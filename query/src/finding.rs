@@ -22,6 +22,8 @@ pub struct Finding {
     pub runner_up: Option<RunnerUp>,
     /// What the image has that its base has not; everything where no base is named.
     pub new: New,
+    /// How likely the true base is among those that are named: from 0 to 1, 0 if none is.
+    pub confidence: f64,
     /// Why this verdict, in words.
     pub reason: String,
 }

@@ -27,6 +27,8 @@ const KEPT_EITHER_MIN: f64 = 0.25;
 const MANY: u64 = 32;
 /// Share of a small base that must be there.
 const KEPT_OF_FEW_MIN: f64 = 0.8;
+/// Share of the image's files that must stand there, too: who moves a base moves what is built on it.
+const BELOW_MIN: f64 = 0.5;
 /// Share of a tree that must be there if it stands in another folder: parts of other images are copied that way.
 pub(crate) const KEPT_MOVED_MIN: f64 = 0.9;
 /// Containment below which the rest is no sample of the base: what is there then are packages and folders that somebody
@@ -52,6 +54,10 @@ pub(crate) struct Case<'a> {
     pub(crate) contradiction: Option<String>,
     pub(crate) image: &'a ImageRecord,
     pub(crate) score: f64,
+    /// Share of the image's files that stand in the folder to which the base's tree was moved.
+    pub(crate) below: f64,
+    /// Contents of the choice that are there and that no unrelated candidate has, and their bytes.
+    pub(crate) uncommon: (u64, u64),
 }
 
 /// Returns true if so much of a base is there that it can be claimed: most of its contents, or of their bytes where folders
@@ -80,6 +86,13 @@ pub(crate) fn judge(case: &Case) -> (Verdict, String) {
     if containment < PICKED_CONTAINMENT {
         return (Verdict::None, format!("only {kept} of the best candidate's contents are in it"));
     }
+    let (shared, bytes) = case.uncommon;
+    if !rank::is_worth_a_look(shared, bytes) {
+        let reason = format!(
+            "only {shared} of the contents that it shares with the best candidate are not everybody's"
+        );
+        return (Verdict::None, reason);
+    }
     match choice.taken {
         Taken::Upper => {
             let reason = "the best candidate shares files with it, but not those of its own lowest layers";
@@ -90,12 +103,18 @@ pub(crate) fn judge(case: &Case) -> (Verdict, String) {
         Taken::Whole => {}
     }
     let is_kept = choice.weighed.is_some_and(|weighed| is_kept(&weighed.fates, choice.overlap));
+    if case.files.moved_to.is_some() && case.below < BELOW_MIN {
+        let reason = "the best candidate stands in a folder of it, beside most of what it has";
+        return (Verdict::Family, reason.into());
+    }
     if !is_kept || (case.files.moved_to.is_some() && containment < KEPT_MOVED_MIN) {
         return (Verdict::Family, format!("only {kept} of the best candidate's contents are in it"));
     }
-    if !rank::is_evidence(choice.overlap) {
-        let shared = choice.overlap.present;
-        return (Verdict::Family, format!("only {shared} contents are shared, too few to be sure"));
+    if !rank::is_evidence(shared, bytes) {
+        return (
+            Verdict::Family,
+            format!("only {shared} contents are shared that nothing else has, too few to be sure"),
+        );
     }
     if agreement.files < AGREEMENT_MIN || agreement.bytes < AGREEMENT_BYTES_MIN {
         let (files, bytes) = (percent(1.0 - agreement.files), percent(1.0 - agreement.bytes));

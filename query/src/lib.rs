@@ -1,13 +1,16 @@
 //! Finds what images are built on, among the fingerprints of a store.
 //!
-//! The path of a question: a [`Subject`] is asked about; `scan` gives its exact overlap with every stored image,
-//! `rank` orders them, `choose` takes the first that layers (`parts`) and dates (`created`) allow, [`compare`](mod@compare)
-//! says file by file what is left of it, `judge` whether that makes it the base, and `lineage` what the base itself is
-//! built on. [`find()`] puts them in order and answers with a [`Finding`].
+//! The path of a question: a [`Subject`] is asked about; `scan` asks the index what it shares with stored images, `rank` orders
+//! them, `weigh` reads the best and says what became of each of their files (`fates`), `choose` takes the first that is
+//! no mere relative, by its layers (`parts`) and by what it has alone (`own`), or the `family` where little is left;
+//! [`compare`](mod@compare) counts what is left of it, `judge` says whether that makes it the base, looking at how far the two
+//! agree (`agree`), `confidence` how likely that is right, and `lineage` what the base itself is built on. [`find()`]
+//! puts them in order and answers with a [`Finding`].
 
 mod agree;
 mod choose;
 pub mod compare;
+mod confidence;
 mod created;
 mod family;
 mod fates;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fates::{Fate, Fates};
+use crate::fates::{Fate, Fated, Fates};
 use crate::rank::{CHANCE_RATIO, PRESENT_MIN};
 use crate::scan::share;
 use crate::weigh::{Weighed, Weighing};
@@ -38,20 +38,31 @@ struct Own {
 }
 
 fn own(fates: &Fates, other: &Weighed) -> Own {
+    let is_own = |fated: &Fated| fated.holders & (1 << other.place) == 0;
     let (mut sum, mut cleared) = (Own::default(), BTreeMap::<&[u8], (u64, u64)>::new());
     for fated in &fates.all {
-        let is_own = fated.holders & (1 << other.place) == 0;
-        if let Some(place) = fated.cleared_from {
-            let (own, shared) = cleared.entry(place).or_default();
-            *(if is_own { own } else { shared }) += 1;
-        } else if is_own {
-            sum.present += u64::from(fated.is_present());
-            sum.same += u64::from(fated.fate == Fate::Same);
-            sum.lost += u64::from(fated.is_lost());
+        match (fated.cleared_from, is_own(fated)) {
+            (Some(place), true) => cleared.entry(place).or_default().0 += 1,
+            (Some(place), false) => cleared.entry(place).or_default().1 += 1,
+            (None, true) => {
+                sum.present += u64::from(fated.is_present());
+                sum.same += u64::from(fated.fate == Fate::Same);
+                sum.lost += u64::from(fated.is_lost());
+            }
+            (None, false) => {}
         }
     }
-    let unexcused = cleared.values().filter(|(own, shared)| *own > shared * CLEARED_RATIO);
-    sum.taken_out = unexcused.map(|(own, _)| own).sum();
+    let left = |place: &[u8]| {
+        let below =
+            fates.all.iter().filter(|fated| fated.path.starts_with(place) && fated.fate == Fate::Same);
+        below.filter(|fated| is_own(fated)).count() as u64
+    };
+    for (place, (own, shared)) in cleared {
+        // What is left of its own in that place excuses what went there, too.
+        if own > shared * CLEARED_RATIO && own > left(place) * CLEARED_RATIO {
+            sum.taken_out += own;
+        }
+    }
     sum.lost += sum.taken_out;
     sum
 }
@@ -77,7 +88,7 @@ pub(crate) fn lacks_own(weighing: &Weighing, candidate: &Weighed) -> Option<u64>
 /// own contents as much is there as of this one's: the image holds both, and which of the two is its base cannot
 /// be told.
 pub(crate) fn contradicts<'a>(weighing: &'a Weighing<'a>, candidate: &Weighed) -> Option<&'a Weighed<'a>> {
-    let present = candidate.fates.count(|fated| fated.is_present());
+    let present = candidate.fates.count(Fated::is_present);
     weighing.weighed.iter().filter(|other| other.place != candidate.place).find(|other| {
         let own = own(&other.fates, candidate);
         own.same * BEYOND_DIVISOR >= present.max(PRESENT_MIN * BEYOND_DIVISOR)

@@ -52,7 +52,8 @@ pub(crate) struct Ranked<'a> {
 /// base's own base whole. With this lambda none is needed; a complete base loses only to one that holds it and of
 /// whose own files five in six are there.
 pub(crate) fn rank(overlaps: &[Overlap]) -> Ranking<'_> {
-    let overlaps: Vec<&Overlap> = overlaps.iter().filter(|overlap| is_worth_a_look(overlap)).collect();
+    let overlaps: Vec<&Overlap> =
+        overlaps.iter().filter(|overlap| is_worth_a_look(overlap.present, overlap.present_bytes)).collect();
     let retention = retention(&overlaps);
     let lambda = lambda(retention);
     let mut ranked: Vec<_> =
@@ -86,13 +87,14 @@ pub(crate) fn lambda(retention: f64) -> f64 {
     ((1.0 - chance) / (1.0 - retention)).ln() / (retention / chance).ln()
 }
 
-fn is_worth_a_look(overlap: &Overlap) -> bool {
-    is_evidence(overlap) || (overlap.present >= 2 && overlap.present_bytes >= LARGE_BYTES)
+/// Returns true if so many contents of so many bytes are enough to be looked at.
+pub(crate) fn is_worth_a_look(contents: u64, bytes: u64) -> bool {
+    is_evidence(contents, bytes) || (contents >= 2 && bytes >= LARGE_BYTES)
 }
 
-/// Returns true if there is enough to name a base.
-pub(crate) fn is_evidence(overlap: &Overlap) -> bool {
-    overlap.present >= PRESENT_MIN && overlap.present_bytes >= PRESENT_BYTES_MIN
+/// Returns true if so many contents of so many bytes are enough to name a base.
+pub(crate) fn is_evidence(contents: u64, bytes: u64) -> bool {
+    contents >= PRESENT_MIN && bytes >= PRESENT_BYTES_MIN
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a score ranks; counts are far below 2^52")]
@@ -186,7 +188,11 @@ mod tests {
         let cases = [((5, 64), true), ((4, 1024), false), ((5, 51), false), ((300, 0), false)];
         for ((present, kib), expected) in cases {
             let overlap = Overlap { present_bytes: (present * kib) << 10, ..overlap(0, present, present) };
-            assert_eq!(is_evidence(&overlap), expected, "{present} of {kib} KiB");
+            assert_eq!(
+                is_evidence(overlap.present, overlap.present_bytes),
+                expected,
+                "{present} of {kib} KiB"
+            );
         }
     }
 

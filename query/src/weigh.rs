@@ -18,7 +18,7 @@ use crate::subject::Layers;
 const EDITED: f64 = 0.5;
 
 /// What a folder costs that is gone whole, in the same units, however much it held.
-const CLEARED: f64 = 1.0;
+const CLEARED: f64 = 0.5;
 
 /// What shares less than one part in so many of what another shares is small.
 const SMALL_DIVISOR: u64 = 4;
