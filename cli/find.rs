@@ -165,11 +165,16 @@ fn print_text(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
             row(
                 out,
                 "base",
-                &format!("{style}{}{style:#}  {}", names(&base.names), evidence(base.evidence)),
+                &format!(
+                    "{style}{}{style:#}  {}{}",
+                    names(&base.names),
+                    evidence(base.evidence),
+                    sure(finding)
+                ),
             )?;
         }
         (Verdict::Family, Some(base)) => {
-            row(out, "family", &format!("{style}like {}{style:#}", names(&base.names)))?;
+            row(out, "family", &format!("{style}like {}{style:#}{}", names(&base.names), sure(finding)))?;
             row(out, "", &plain(&finding.reason))?;
         }
         _ => {
@@ -278,6 +283,12 @@ fn print_new(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         "new",
         &format!("{} of {} files, {}", count(new.files.present), count(new.files.total), bytes(new.bytes)),
     )
+}
+
+/// How sure the answer is. Layers are certain, which goes without saying.
+fn sure(finding: &Finding) -> String {
+    let is_certain = finding.confidence >= 1.0;
+    if is_certain { String::new() } else { format!(", {:.0} % sure", (finding.confidence * 100.0).floor()) }
 }
 
 pub fn evidence(evidence: Evidence) -> &'static str {

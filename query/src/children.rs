@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::find::find;
 use crate::finding::{Base, Evidence, Finding, ImageFacts, Share, Verdict};
 use crate::holding::holders;
-use crate::judge::BASE_CONTAINMENT_MIN;
+use crate::judge::KEPT_EITHER_MIN;
 use crate::scan::share;
 use crate::subject::{Subject, contents_of};
 
@@ -81,7 +81,7 @@ impl Parent {
         let is_other =
             |record: &ImageRecord| record.set_id != own.set_id && record.platform.fits(&own.platform);
         let is_enough = |held, record: &ImageRecord| {
-            is_other(record) && share(held, own.content_count) >= BASE_CONTAINMENT_MIN
+            is_other(record) && share(held, own.content_count) >= KEPT_EITHER_MIN
         };
         if self.contents.is_empty() {
             return Ok(Vec::new());

@@ -3,32 +3,44 @@
 //! The order by figures is `rank`'s. Here its first is passed over where layers or dates say that it is no base but a
 //! relative: an image built on this one, one built on the same base, or one that the same files were copied into.
 
-use std::collections::{HashMap, HashSet};
-
-use layerprint_store::id::{ContentId, SetId};
-use layerprint_store::{ImageRecord, Index, MergedView, Result};
-use rayon::prelude::*;
+use layerprint_store::ImageRecord;
 
 use crate::created;
+use crate::family::{Families, Specific};
+use crate::fates::Fate;
 use crate::finding::Evidence;
-use crate::judge::{BASE_CONTAINMENT_MIN, FAMILY_CONTAINMENT_MIN};
+use crate::judge::{KEPT_MOVED_MIN, PICKED_CONTAINMENT, is_kept};
 use crate::lineage::ANCESTOR_CONTAINMENT;
+use crate::own::lacks_own;
 use crate::parts::{Taken, Taker};
-use crate::rank::{Ranked, Ranking, is_comparable};
 use crate::scan::{Overlap, share};
-use crate::subject::{Layers, Subject};
+use crate::weigh::{Shortlist, Weighed, Weighing};
+
+/// Share of what a relative's lower layers explain that another candidate must explain to be preferred to it.
+const EXPLAINED_MIN: f64 = 0.9;
 
 /// A stored image, how it was recognised, and what of it was taken.
 pub(crate) struct Choice<'a> {
     pub(crate) overlap: &'a Overlap,
     pub(crate) evidence: Evidence,
     pub(crate) taken: Taken,
+    /// What became of it, if it is one of the best candidates.
+    pub(crate) weighed: Option<&'a Weighed<'a>>,
+    /// What tells its family, if too little is left to tell more.
+    pub(crate) picked: Option<Picked<'a>>,
+}
+
+/// What was picked from a family.
+pub(crate) struct Picked<'a> {
+    pub(crate) specific: Specific,
+    /// All from whom it may be, the choice first.
+    pub(crate) near: Vec<&'a Weighed<'a>>,
 }
 
 impl<'a> Choice<'a> {
     /// Takes the stored image whose layers are the lowest of the one in question.
     pub(crate) fn by_chain(overlap: &'a Overlap) -> Self {
-        Self { overlap, evidence: Evidence::ChainId, taken: Taken::Whole }
+        Self { overlap, evidence: Evidence::ChainId, taken: Taken::Whole, weighed: None, picked: None }
     }
 }
 
@@ -43,65 +55,69 @@ pub(crate) fn is_descendant(stored: &Overlap, image: &ImageRecord) -> bool {
     holds_all_and_more(stored, image) && created::is_after(&stored.record, image)
 }
 
-/// Returns the stored image to be judged; none if nothing shares enough to be looked at.
-///
-/// The first in the ranking that was taken whole. One that comes after a relative must explain at least half of what
-/// the relative's lower layers do: a few files that happen to be a stored image are no better answer.
-pub(crate) fn choose<'a>(
-    index: &Index,
-    subject: &Subject,
-    view: &MergedView,
-    ranking: &Ranking<'a>,
-) -> Result<Option<Choice<'a>>> {
-    let plausible = |ranked: &&Ranked| ranked.overlap.containment() >= FAMILY_CONTAINMENT_MIN;
-    let plausible: Vec<&Ranked> = ranking.ranked.iter().filter(plausible).collect();
-    let taken = taken(index, subject, view, &plausible, ranking.retention)?;
-    let choice = |overlap: &'a Overlap| {
-        let taken = taken.get(&overlap.record.set_id).copied().unwrap_or(Taken::Whole);
-        Choice { overlap, evidence: Evidence::Content, taken }
-    };
-    let mut relative: Option<Choice> = None;
-    for ranked in plausible {
-        let next = choice(ranked.overlap);
-        match (next.taken, &relative) {
-            (Taken::Whole, None) => return Ok(Some(next)),
-            (Taken::Whole, Some(relative)) => {
-                let explains = is_comparable(next.overlap.present, relative.overlap.present);
-                if explains && next.overlap.containment() >= BASE_CONTAINMENT_MIN {
-                    return Ok(Some(next));
-                }
-            }
-            (Taken::Lower(_), None) => relative = Some(next),
-            (Taken::Lower(_), Some(_)) | (Taken::Upper, _) => {}
-        }
-    }
-    Ok(relative.or_else(|| ranking.ranked.first().map(|first| choice(first.overlap))))
+/// What it takes to choose among candidates.
+pub(crate) struct Chooser<'a> {
+    pub(crate) taker: Taker<'a>,
+    pub(crate) list: &'a Shortlist,
+    pub(crate) weighing: &'a Weighing<'a>,
 }
 
-/// Tells what was taken of each set of contents, where that is not the whole. Images of one set may be layered
-/// differently; one whose layers tell speaks for all.
-fn taken(
-    index: &Index,
-    subject: &Subject,
-    view: &MergedView,
-    ranked: &[&Ranked],
-    retention: f64,
-) -> Result<HashMap<SetId, Taken>> {
-    let held: HashSet<ContentId> = view.files().map(|(_, content)| content.id).collect();
-    let taker = Taker { layers: &subject.record.layers, view, held: &held, retention };
-    let parts = ranked.par_iter().map(|ranked| {
-        let record = &ranked.overlap.record;
-        // One layer has no parts; reading it would be for nothing.
-        let taken = match record.layers.len() {
-            0 | 1 => Taken::Whole,
-            _ => taker.taken(&record.layers, &Layers::stored(index, &record.layers)?),
+impl<'a> Chooser<'a> {
+    /// Returns a candidate as a choice.
+    pub(crate) fn choice(&self, weighed: &'a Weighed<'a>) -> Choice<'a> {
+        let record = &self.list.records[weighed.place];
+        let taken = match self.taker.taken(&record.layers, &self.list.layers[weighed.place]) {
+            Taken::Whole => lacks_own(self.weighing, weighed).map_or(Taken::Whole, Taken::Shared),
+            taken => taken,
         };
-        Ok((record.set_id, taken))
-    });
-    let parts: Vec<(SetId, Taken)> = parts.collect::<Result<_>>()?;
-    let mut taken = HashMap::new();
-    for (set, part) in parts.into_iter().filter(|(_, part)| *part != Taken::Whole) {
-        taken.entry(set).or_insert(part);
+        let (overlap, evidence) = (&weighed.overlap, Evidence::Content);
+        Choice { overlap, evidence, taken, weighed: Some(weighed), picked: None }
     }
-    Ok(taken)
+
+    /// Returns the stored image to be judged; none if nothing shares enough to be looked at.
+    pub(crate) fn choose(&self) -> Option<Choice<'a>> {
+        let choice = self.preferred()?;
+        if is_sample(&choice) { Some(choice) } else { Some(self.picked().unwrap_or(choice)) }
+    }
+
+    /// Returns the best member of the family from which the image has what it has, if that is enough to say so.
+    fn picked(&self) -> Option<Choice<'a>> {
+        let families = Families::of(self.weighing);
+        let best = families.best(self.weighing)?;
+        let choice = self.choice(best);
+        let specific = families.specific(best);
+        let is_family = specific.is_enough() && choice.taken != Taken::Upper;
+        let picked = Picked { specific, near: families.near(self.weighing, best) };
+        is_family.then_some(Choice { picked: Some(picked), ..choice })
+    }
+
+    /// The first that was taken whole. One that comes after a relative must explain nearly as much as the relative's
+    /// lower layers do, and enough of itself must be there: a part that happens to be a stored image is no better
+    /// answer.
+    fn preferred(&self) -> Option<Choice<'a>> {
+        let mut relative: Option<Choice> = None;
+        for weighed in &self.weighing.weighed {
+            let next = self.choice(weighed);
+            match (next.taken, &relative) {
+                (Taken::Whole, None) => return Some(next),
+                (Taken::Whole, Some(relative)) => {
+                    let explained = share(next.overlap.present, relative.overlap.present);
+                    if explained >= EXPLAINED_MIN && is_kept(&weighed.fates, next.overlap) {
+                        return Some(next);
+                    }
+                }
+                (Taken::Lower(_) | Taken::Shared(_), None) => relative = Some(next),
+                (Taken::Lower(_) | Taken::Shared(_), Some(_)) | (Taken::Upper, _) => {}
+            }
+        }
+        relative.or_else(|| self.weighing.weighed.first().map(|first| self.choice(first)))
+    }
+}
+
+/// Returns true if what is there is enough of the candidate to be judged as a whole, where it stood or all of it.
+fn is_sample(choice: &Choice) -> bool {
+    let containment = choice.overlap.containment();
+    let in_place = choice.weighed.map_or(0, |weighed| weighed.fates.count(|fated| fated.fate == Fate::Same));
+    let is_in_place = in_place * 2 >= choice.overlap.present || containment >= KEPT_MOVED_MIN;
+    containment >= PICKED_CONTAINMENT && is_in_place
 }

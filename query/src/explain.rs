@@ -15,9 +15,8 @@ use crate::donor::Donor;
 use crate::find::find;
 use crate::finding::{Evidence, Finding, ImageFacts, Kin, Verdict};
 use crate::lineage::{self, tie, tie_names};
-use crate::scan::scan;
 use crate::states::{FileRow, State, rows};
-use crate::subject::{Layers, Subject, contents_of};
+use crate::subject::{Layers, Subject};
 use crate::versions::Versions;
 
 /// What is known of the files of an image.
@@ -169,7 +168,7 @@ fn compared(
     let found = finding.base.as_ref().filter(|_| !is_given);
     let (evidence, lineage) = match found {
         Some(found) => (Some(found.evidence), found.lineage.clone()),
-        None => (None, ancestors(index, subject, base, base_view)?),
+        None => (None, lineage::lineage(index, &subject.record, base)?),
     };
     Ok(Against {
         names: tie_names(index, &base.set_id, &base.platform)?,
@@ -179,19 +178,6 @@ fn compared(
         files: compare(base_view, view),
         lineage,
     })
-}
-
-/// Returns the lineage of a base that was given.
-fn ancestors(
-    index: &Index,
-    subject: &Subject,
-    base: &ImageRecord,
-    base_view: &MergedView,
-) -> Result<Vec<Kin>> {
-    let contents = contents_of(base_view);
-    let base_subject = Subject::stored(index, &base.id)?;
-    let overlaps = scan(index, &base_subject.record, &contents)?;
-    lineage::lineage(index, &subject.record, base, &overlaps)
 }
 
 fn states(rows: &[FileRow]) -> BTreeMap<State, Amount> {

@@ -5,22 +5,27 @@
 
 use layerprint_store::{ImageRecord, Index, MergedView, Result};
 
-use crate::choose::{Choice, choose, is_descendant};
-use crate::compare::{self, Comparison};
+use crate::agree::agree;
+use crate::choose::{Choice, Chooser, is_descendant};
+use crate::compare::{self, Comparison, held};
+use crate::confidence::{Grounds, confidence};
 use crate::cover;
+use crate::family::{doubtful, uncommon};
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
-use crate::judge::judge;
+use crate::judge::{Case, judge};
 use crate::lineage::{self, by_chain, tie, tie_names};
-use crate::paths;
-use crate::rank::{self, Ranked, Ranking};
-use crate::scan::{Overlap, count, is_candidate, scan};
+use crate::own::contradicts;
+use crate::parts::Taker;
+use crate::rank;
+use crate::scan::{Overlap, count, is_candidate, scan, share};
 use crate::subject::{Layers, Subject, contents_of};
+use crate::weigh::{Shortlist, Weighed, Weighing, weigh};
 
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
 
-/// Containment below which nothing is worth mentioning as a runner-up.
-const RUNNER_UP_CONTAINMENT_MIN: f64 = 0.05;
+/// Containment from which the next best is worth a word.
+const RUNNER_UP_MIN: f64 = 0.05;
 
 /// Finds what an image is built on. `source` is how the user named it.
 pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
@@ -39,20 +44,19 @@ pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
     let overlaps = scan(index, &subject.record, &contents)?;
     let (descendants, overlaps): (Vec<_>, Vec<_>) =
         overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
-    let mut ranking = rank::rank(&overlaps);
-    paths::reorder(index, &view, &mut ranking)?;
-    let answer = Answer {
-        index,
-        subject,
-        view: &view,
-        source,
-        overlaps: &overlaps,
-        ranking: &ranking,
-        descendants: &descendants,
-    };
+    let ranking = rank::rank(&overlaps);
+    let list = Shortlist::read(index, &ranking, &subject.record)?;
+    let views = list.views();
+    let weighing = weigh(&list, &views, &view);
+    let held = held(&view);
+    let taker =
+        Taker { layers: &subject.record.layers, view: &view, held: &held, retention: weighing.retention };
+    let chooser = Chooser { taker, list: &list, weighing: &weighing };
+    let answer =
+        Answer { index, subject, view: &view, source, weighing: &weighing, descendants: &descendants };
     let choice = match &by_chain {
         Some(overlap) => Some(Choice::by_chain(overlap)),
-        None => choose(index, subject, &view, &ranking)?,
+        None => chooser.choose(),
     };
     let mut finding = match choice {
         Some(choice) => answer.about(&choice),
@@ -67,8 +71,7 @@ struct Answer<'a> {
     subject: &'a Subject,
     view: &'a MergedView<'a>,
     source: &'a str,
-    overlaps: &'a [Overlap],
-    ranking: &'a Ranking<'a>,
+    weighing: &'a Weighing<'a>,
     /// Stored images that are built on the one in question.
     descendants: &'a [Overlap],
 }
@@ -79,17 +82,69 @@ impl Answer<'_> {
         let layers = Layers::stored(self.index, &record.layers)?;
         let view = layers.view();
         let files = compare::compare(&view, self.view);
-        let lineage = lineage::lineage(self.index, &self.subject.record, record, self.overlaps)?;
+        let lineage = lineage::lineage(self.index, &self.subject.record, record)?;
         let runner_up = self.next_best(record, &lineage);
-        let (verdict, reason) =
-            judge(choice, &files, runner_up.map(|ranked| ranked.overlap), &self.subject.record);
+        let contradiction = choice.weighed.and_then(|weighed| contradicts(self.weighing, weighed));
+        let contradiction = contradiction.map(|other| self.names(&other.overlap.record)).transpose()?;
+        let agreement = agree(&view, self.view, &files);
+        let (verdict, reason) = judge(&Case {
+            choice,
+            files: &files,
+            agreement,
+            rival_score: runner_up.map(|rival| rival.score),
+            contradiction: contradiction.map(|names| names.join(", ")),
+            image: &self.subject.record,
+            score: self.score(choice),
+            uncommon: self.uncommon(choice),
+            below: self.below(files.moved_to.as_deref()),
+        });
         if verdict == Verdict::None {
             return self.nothing(reason);
         }
         let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
-        let base = self.base(choice, files, lineage)?;
+        let near = if verdict == Verdict::Family { self.near(choice) } else { Vec::new() };
+        let grounds = Grounds::of(choice, agreement, self.margin(choice, &near));
+        let near: Vec<&ImageRecord> = near.iter().map(|weighed| &weighed.overlap.record).collect();
+        let base = self.base(choice, &near, files, lineage)?;
         let new = new(self.view, &[&view]);
-        Ok(Finding { base: Some(base), runner_up, new, ..self.blank(verdict, reason)? })
+        let confidence = confidence(choice.evidence, &grounds);
+        Ok(Finding { base: Some(base), runner_up, new, confidence, ..self.blank(verdict, reason)? })
+    }
+
+    /// Share of the image's files that stand in a folder.
+    fn below(&self, folder: Option<&str>) -> f64 {
+        let prefix = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
+        let below = self.view.files().filter(|(path, _)| path.starts_with(prefix.as_bytes())).count() as u64;
+        share(below, self.view.file_count())
+    }
+
+    /// What of a choice no unrelated candidate has.
+    fn uncommon(&self, choice: &Choice) -> (u64, u64) {
+        let counted = choice.weighed.map(|weighed| uncommon(self.weighing, weighed));
+        counted.unwrap_or((choice.overlap.present, choice.overlap.present_bytes))
+    }
+
+    /// How far the best candidate that is not named lies behind a choice, in files.
+    fn margin(&self, choice: &Choice, named: &[&Weighed]) -> f64 {
+        let chosen = choice.overlap.record.set_id;
+        let is_named = |other: &&Weighed| {
+            other.overlap.record.set_id == chosen || named.iter().any(|named| named.place == other.place)
+        };
+        let others = self.weighing.weighed.iter().filter(|other| !is_named(other));
+        let next = others.map(|other| other.score.max(0.0)).fold(0.0, f64::max);
+        self.score(choice) - next
+    }
+
+    /// The candidates that cannot be told from a choice.
+    fn near<'b>(&self, choice: &Choice<'b>) -> Vec<&'b Weighed<'b>>
+    where
+        Self: 'b,
+    {
+        match (&choice.picked, choice.weighed) {
+            (Some(picked), _) => picked.near.clone(),
+            (None, Some(weighed)) => doubtful(self.weighing, weighed),
+            (None, None) => Vec::new(),
+        }
     }
 
     fn nothing(&self, reason: String) -> Result<Finding> {
@@ -119,6 +174,7 @@ impl Answer<'_> {
             runner_up: None,
             cover: Vec::new(),
             new: new(self.view, &[]),
+            confidence: 0.0,
             reason,
         })
     }
@@ -128,13 +184,28 @@ impl Answer<'_> {
         tie_names(self.index, &image.set_id, &self.subject.record.platform)
     }
 
-    fn base(&self, choice: &Choice, files: Comparison, lineage: Vec<Kin>) -> Result<Base> {
+    fn base(
+        &self,
+        choice: &Choice,
+        near: &[&ImageRecord],
+        files: Comparison,
+        lineage: Vec<Kin>,
+    ) -> Result<Base> {
         let Overlap { record, present, present_bytes } = choice.overlap;
-        let tie = tie(self.index, &record.set_id, &self.subject.record.platform)?;
         let own = &self.subject.record.layers;
+        let (mut names, mut images) = (Vec::new(), Vec::new());
+        for record in
+            [record].into_iter().chain(near.iter().copied().filter(|near| near.set_id != record.set_id))
+        {
+            let tie = tie(self.index, &record.set_id, &self.subject.record.platform)?;
+            images.extend(tie.iter().map(member));
+            names.extend(self.names(record)?);
+        }
+        names.sort();
+        names.dedup();
         Ok(Base {
-            names: self.names(record)?,
-            images: tie.iter().map(member).collect(),
+            names,
+            images,
             evidence: choice.evidence,
             containment: choice.overlap.containment(),
             contents: Share::of(*present, record.content_count),
@@ -143,23 +214,28 @@ impl Answer<'_> {
             agreement_bytes: rank::agreement(files.same_bytes, files.modified_bytes),
             files,
             layers_shared: record.layers.iter().zip(own).take_while(|(base, own)| base == own).count(),
-            score: rank::score(choice.overlap, self.ranking.lambda),
-            lambda: self.ranking.lambda,
+            score: self.score(choice),
+            lambda: self.weighing.lambda,
             lineage,
         })
     }
 
+    fn score(&self, choice: &Choice) -> f64 {
+        let weighed = choice.weighed.map(|weighed| weighed.score);
+        weighed.unwrap_or_else(|| rank::score(choice.overlap, self.weighing.lambda))
+    }
+
     /// The best candidate that differs from the base and is not one of its ancestors, which are expected to fit.
-    fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Ranked<'_>> {
-        self.ranking.ranked.iter().find(|ranked| {
+    fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Weighed<'_>> {
+        self.weighing.weighed.iter().find(|ranked| {
             let set = ranked.overlap.record.set_id;
-            let is_close = ranked.overlap.containment() >= RUNNER_UP_CONTAINMENT_MIN;
-            is_close && set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
+            let is_worth_a_word = ranked.overlap.containment() >= RUNNER_UP_MIN;
+            is_worth_a_word && set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
         })
     }
 
-    fn runner_up(&self, runner_up: &Ranked, base_view: &MergedView) -> Result<RunnerUp> {
-        let Ranked { overlap, score } = runner_up;
+    fn runner_up(&self, runner_up: &Weighed, base_view: &MergedView) -> Result<RunnerUp> {
+        let Weighed { overlap, score, .. } = runner_up;
         let layers = Layers::stored(self.index, &overlap.record.layers)?;
         let (view, image) = (layers.view(), self.view);
         let (only_base, only_base_paths) = compare::telling(base_view, &view, image, EXAMPLES_MAX);

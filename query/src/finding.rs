@@ -25,6 +25,8 @@ pub struct Finding {
     pub cover: Vec<Part>,
     /// What the image has that its base has not; everything where no base is named.
     pub new: New,
+    /// How likely the true base is among those that are named: from 0 to 1, 0 if none is.
+    pub confidence: f64,
     /// Why this verdict, in words.
     pub reason: String,
 }

@@ -11,11 +11,13 @@ use crate::compare::compare;
 use crate::created;
 use crate::finding::{Evidence, Kin};
 use crate::rank::PRESENT_MIN;
-use crate::scan::{Overlap, share};
+use crate::scan::{Overlap, scan, share};
 use crate::subject::Layers;
 
 /// Containment at which a smaller stored image is taken for an ancestor: a base edits some files of its own base.
 pub(crate) const ANCESTOR_CONTAINMENT: f64 = 0.98;
+/// Images that are read for each generation.
+const PARENTS_MAX: usize = 8;
 /// Longest lineage that is followed.
 const GENERATIONS_MAX: usize = 16;
 
@@ -31,15 +33,10 @@ pub(crate) fn by_chain(index: &Index, layers: &[DiffId]) -> Result<Vec<ImageReco
     Ok(found)
 }
 
-/// Returns the lineage of an image's base, parent first. `candidates` are the images that share something with it.
-pub(crate) fn lineage(
-    index: &Index,
-    image: &ImageRecord,
-    base: &ImageRecord,
-    candidates: &[Overlap],
-) -> Result<Vec<Kin>> {
+/// Returns the lineage of an image's base, parent first.
+pub(crate) fn lineage(index: &Index, image: &ImageRecord, base: &ImageRecord) -> Result<Vec<Kin>> {
     let platform = narrowed(&image.platform, &base.platform);
-    let mut walk = Walk { index, candidates, platform, passed: vec![image.clone(), base.clone()] };
+    let mut walk = Walk { index, platform, passed: vec![image.clone(), base.clone()] };
     let mut kin = Vec::new();
     while kin.len() < GENERATIONS_MAX {
         let Some((parent, next)) = walk.parent()? else { break };
@@ -63,7 +60,6 @@ fn narrowed(image: &Platform, base: &Platform) -> Platform {
 /// A way from a base down to its oldest ancestor.
 struct Walk<'a> {
     index: &'a Index,
-    candidates: &'a [Overlap],
     platform: Platform,
     /// The image, its base and the ancestors so far.
     passed: Vec<ImageRecord>,
@@ -103,33 +99,35 @@ impl Walk<'_> {
             && !self.passed.iter().any(|passed| passed.set_id == image.set_id || is_above(passed))
     }
 
-    /// The smaller image that explains most of a child: it is all there and was not made later.
+    /// The smaller image that explains most of a child: it is all there and was not made later. The index tells which
+    /// these are; the first few are read.
     fn by_content(
         &self,
         child: &ImageRecord,
         view: &MergedView,
         contents: &[Content],
     ) -> Result<Option<ImageRecord>> {
-        let mut best: Option<(i128, &ImageRecord)> = None;
-        let smaller = |record: &&ImageRecord| {
-            (PRESENT_MIN..child.content_count).contains(&record.content_count)
-                && self.is_open(record)
-                && !created::is_after(record, child)
-        };
-        for record in self.candidates.iter().map(|candidate| &candidate.record).filter(smaller) {
-            let layers = Layers::stored(self.index, &record.layers)?;
-            let parent = layers.view();
-            let present = shared(&parent, contents);
-            let balance = 2 * i128::from(present) - i128::from(record.content_count);
-            let is_better = best.is_none_or(|(most, _)| balance > most);
-            if share(present, record.content_count) >= ANCESTOR_CONTAINMENT
-                && is_better
-                && is_grown(view, &parent)
-            {
-                best = Some((balance, record));
+        let held = contents.iter().map(|content| (content.id, content.size_bytes)).collect();
+        let mut smaller = scan(self.index, child, &held)?;
+        smaller.retain(|parent| {
+            (PRESENT_MIN..child.content_count).contains(&parent.record.content_count)
+                && parent.containment() >= ANCESTOR_CONTAINMENT
+                && self.is_open(&parent.record)
+                && !created::is_after(&parent.record, child)
+        });
+        let balance =
+            |parent: &Overlap| 2 * i128::from(parent.present) - i128::from(parent.record.content_count);
+        smaller.sort_by_key(|parent| std::cmp::Reverse(balance(parent)));
+        for parent in smaller.into_iter().take(PARENTS_MAX) {
+            let layers = Layers::stored(self.index, &parent.record.layers)?;
+            let below = layers.view();
+            let is_there =
+                share(shared(&below, contents), parent.record.content_count) >= ANCESTOR_CONTAINMENT;
+            if is_there && is_grown(view, &below) {
+                return Ok(Some(parent.record));
             }
         }
-        Ok(best.map(|(_, record)| record.clone()))
+        Ok(None)
     }
 }
 

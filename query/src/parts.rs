@@ -22,6 +22,8 @@ pub(crate) enum Taken {
     Whole,
     /// So many of the lowest layers, and no more of those above than chance brings.
     Lower(usize),
+    /// What it shares with another stored image, and none of so many contents that this one lacks.
+    Shared(u64),
     /// No more of the lowest layers than chance brings.
     Upper,
 }

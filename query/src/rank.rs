@@ -31,16 +31,16 @@ pub(crate) const CHANCE_RATIO: f64 = 1.0 / 3.0;
 /// Bounds of the retention: certainty either way would make one file decide.
 pub(crate) const RETENTION: (f64, f64) = (0.02, 0.998);
 
+/// Scores nearer than this differ only in how they were added up.
+const SCORE_STEP: f64 = 1e-6;
+
 /// Stored images in order of preference, best first.
 pub(crate) struct Ranking<'a> {
     pub(crate) ranked: Vec<Ranked<'a>>,
-    /// Share of the best base's contents that the image kept.
-    pub(crate) retention: f64,
-    /// How much one missing content costs.
-    pub(crate) lambda: f64,
 }
 
 /// A stored image and its score.
+#[derive(Clone, Copy)]
 pub(crate) struct Ranked<'a> {
     pub(crate) overlap: &'a Overlap,
     pub(crate) score: f64,
@@ -52,13 +52,14 @@ pub(crate) struct Ranked<'a> {
 /// base's own base whole. With this lambda none is needed; a complete base loses only to one that holds it and of
 /// whose own files five in six are there.
 pub(crate) fn rank(overlaps: &[Overlap]) -> Ranking<'_> {
-    let overlaps: Vec<&Overlap> = overlaps.iter().filter(|overlap| is_worth_a_look(overlap)).collect();
+    let overlaps: Vec<&Overlap> =
+        overlaps.iter().filter(|overlap| is_worth_a_look(overlap.present, overlap.present_bytes)).collect();
     let retention = retention(&overlaps);
     let lambda = lambda(retention);
     let mut ranked: Vec<_> =
         overlaps.into_iter().map(|overlap| Ranked { score: score(overlap, lambda), overlap }).collect();
     ranked.sort_by(order);
-    Ranking { ranked, retention, lambda }
+    Ranking { ranked }
 }
 
 /// The id is no evidence; it makes the order the same every time.
@@ -86,13 +87,14 @@ pub(crate) fn lambda(retention: f64) -> f64 {
     ((1.0 - chance) / (1.0 - retention)).ln() / (retention / chance).ln()
 }
 
-fn is_worth_a_look(overlap: &Overlap) -> bool {
-    is_evidence(overlap) || (overlap.present >= 2 && overlap.present_bytes >= LARGE_BYTES)
+/// Returns true if so many contents of so many bytes are enough to be looked at.
+pub(crate) fn is_worth_a_look(contents: u64, bytes: u64) -> bool {
+    is_evidence(contents, bytes) || (contents >= 2 && bytes >= LARGE_BYTES)
 }
 
-/// Returns true if there is enough to name a base.
-pub(crate) fn is_evidence(overlap: &Overlap) -> bool {
-    overlap.present >= PRESENT_MIN && overlap.present_bytes >= PRESENT_BYTES_MIN
+/// Returns true if so many contents of so many bytes are enough to name a base.
+pub(crate) fn is_evidence(contents: u64, bytes: u64) -> bool {
+    contents >= PRESENT_MIN && bytes >= PRESENT_BYTES_MIN
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a score ranks; counts are far below 2^52")]
@@ -100,9 +102,9 @@ pub(crate) fn score(overlap: &Overlap, lambda: f64) -> f64 {
     overlap.present as f64 - lambda * overlap.missing() as f64
 }
 
-/// Returns true if the figures are the same, so that only the id decided which comes first.
-pub(crate) fn is_draw(a: &Overlap, b: &Overlap) -> bool {
-    (a.present, a.missing()) == (b.present, b.missing())
+/// Returns true if the scores are the same, so that only the id decided which comes first.
+pub(crate) fn is_draw(score: f64, other: f64) -> bool {
+    (score - other).abs() < SCORE_STEP
 }
 
 /// Share of what the image has at the base's paths that is the base's: of files, or of their bytes.
@@ -186,7 +188,11 @@ mod tests {
         let cases = [((5, 64), true), ((4, 1024), false), ((5, 51), false), ((300, 0), false)];
         for ((present, kib), expected) in cases {
             let overlap = Overlap { present_bytes: (present * kib) << 10, ..overlap(0, present, present) };
-            assert_eq!(is_evidence(&overlap), expected, "{present} of {kib} KiB");
+            assert_eq!(
+                is_evidence(overlap.present, overlap.present_bytes),
+                expected,
+                "{present} of {kib} KiB"
+            );
         }
     }
 

@@ -1,8 +1,8 @@
 //! What the image in question shares with stored ones.
 //!
 //! The index tells for every image how much it shares, by the first 64 bits of content ids. The most promising are taken
-//! on; the first of them are counted again by whole ids, on the entries of their layers, so that contents that were made to
-//! look alike in 64 bits win nothing.
+//! on. Whoever names one of them counts again by whole ids, on the entries of its layers (`weigh`, `lineage`), so that
+//! contents that were made to look alike in 64 bits win nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -40,8 +40,6 @@ impl Overlap {
 const BEST_MAX: usize = 128;
 /// ... for how much they share, and for how much of them is there.
 const MOST_MAX: usize = 64;
-/// Of those, the ones that are counted again by whole ids.
-const CONFIRMED_MAX: usize = 32;
 
 /// Returns the stored images that share most with `contents` and could be the base of an image: each set of contents once.
 pub(crate) fn scan(
@@ -60,10 +58,6 @@ pub(crate) fn scan(
     chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, 1))?;
     chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, overlap.content_count))?;
     let mut overlaps = chosen.overlaps;
-    for overlap in overlaps.iter_mut().take(CONFIRMED_MAX) {
-        *overlap = count(index, overlap.record.clone(), contents)?;
-    }
-    overlaps.retain(|overlap| overlap.present > 0);
     overlaps.sort_by_key(|overlap| overlap.record.id);
     Ok(overlaps)
 }

@@ -137,6 +137,7 @@ fn finding_is_told_whole() {
             "content_bytes": image.record().content_size_bytes, "same_content_as": [],
         },
         "verdict": "base",
+        "confidence": 0.9,
         "base": {
             "names": ["debian:12"],
             "images": [{"id": debian().record().id, "platform": "linux/amd64", "created": null}],
@@ -165,6 +166,8 @@ fn finding_is_told_whole() {
         assert!(found["base"][key].is_f64());
         found["base"][key] = expected["base"][key].clone();
     }
+    assert!(found["confidence"].as_f64().unwrap() > 0.8);
+    found["confidence"] = expected["confidence"].clone();
     assert_eq!(found, expected);
 }
 
@@ -418,7 +421,7 @@ fn one_binary_of_many_names_is_one_content() {
     let stored = store(&[busybox.clone(), debian()]);
     let finding = stored.find(&app(busybox.clone(), 1).squashed());
     assert_eq!(common::told(&finding), "family busybox:1 content 3/3");
-    assert_eq!(finding.reason, "only 3 contents are shared, too few to be sure");
+    assert_eq!(finding.reason, "only 3 contents are shared that nothing else has, too few to be sure");
     assert_eq!(stored.ask(&app(busybox.clone(), 1)), "base busybox:1 chain-id 3/3");
     let both = app(debian(), 1).layer(Layer::new().file("bin/busybox", 30, 2 << 20)).squashed();
     assert_eq!(stored.ask(&both), "base debian:12 content 300/300");
@@ -444,4 +447,91 @@ fn planted_small_bases_change_nothing() {
     }
     let after: Vec<String> = images.iter().map(|image| bases.ask(image)).collect();
     assert_eq!(after, before);
+}
+
+/// Debian with manual pages and documentation, each a folder of many files.
+fn documented() -> Image {
+    let docs = Layer::new().files("usr/share/doc", 61, 0..140).files("usr/share/man", 62, 0..140);
+    image("debian:full").layer(docs.files("usr/lib", 1, 0..300).files("usr/bin", 63, 0..40))
+}
+
+#[test]
+fn folders_that_are_gone_whole_are_one_loss() {
+    let stripped = |entry: Entry| (!entry.path.starts_with(b"usr/share/")).then_some(entry);
+    let other = Layer::new().files("usr/share/doc", 61, 0..50).files("usr/lib", 1, 0..290);
+    let other = image("debian:other").layer(other.files("usr/lib", 64, 290..300));
+    let bases = store(&[documented(), other]);
+    let image = app(documented(), 1).changed(stripped);
+    assert_eq!(bases.ask(&image), "base debian:full content 340/620");
+}
+
+#[test]
+fn one_kind_of_file_may_have_changed_as_a_whole() {
+    let pages = (0..300).fold(Layer::new(), |layer, index| layer.file(&format!("man/{index}.gz"), 65, index));
+    let base = debian().named("debian:pages").layer(pages);
+    let again = |entry: Entry| {
+        if entry.path.ends_with(b".gz") { Some(touched(entry)) } else { Some(entry) }
+    };
+    let bases = store(&[base.clone(), alpine()]);
+    let image = app(base.clone(), 1).changed(again);
+    assert_eq!(bases.ask(&image), "base debian:pages content 300/600");
+}
+
+#[test]
+fn programs_that_differ_here_and_there_are_no_edits() {
+    // In each of five folders a few differ.
+    let folders = ["bin", "sbin", "lib", "usr/lib", "opt"];
+    let release = |name: &str, seed: u64| {
+        let layer = folders.iter().zip(70..).fold(Layer::new(), |layer, (folder, own)| {
+            layer.files(folder, own, 4..60).files(folder, seed + own, 0..4)
+        });
+        image(name).layer(layer)
+    };
+    let bases = store(&[release("release:1", 100)]);
+    assert_eq!(bases.ask(&app(release("lost", 200), 1).squashed()), "family release:1 content 280/300");
+}
+
+#[test]
+fn squashed_siblings_are_told_by_what_each_has_alone() {
+    let one = debian().named("one").layer(Layer::new().files("opt/one", 81, 0..30)).squashed();
+    let other = debian().named("other").layer(Layer::new().files("opt/other", 82, 0..30)).squashed();
+    let stored = store(&[one.clone(), other]);
+    let finding = stored.find(&app(debian(), 3).squashed());
+    assert_eq!(common::told(&finding), "family one+other content 300/330");
+    assert_eq!(
+        finding.reason,
+        "it has what the best candidate shares with other stored images, but none of 30 contents that tell it from \
+         one of them: all are built on something that is not stored"
+    );
+    assert_eq!(stored.ask(&app(one, 3).squashed()), "base one content 330/330");
+}
+
+#[test]
+fn a_few_libraries_tell_the_family() {
+    let kept = |entry: Entry| {
+        let number = entry.path[entry.path.len() - 4..]
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        (entry.path.starts_with(b"srv/") || number % 25 == 0).then_some(entry)
+    };
+    let places = |name: &str, seed: u64| {
+        let layer = ["etc/a", "lib/b", "usr/lib/c"]
+            .iter()
+            .zip(seed..)
+            .fold(Layer::new(), |layer, (place, own)| layer.files(place, own, 0..200));
+        image(name).layer(layer.files("usr/share/zoneinfo", 99, 0..200))
+    };
+    let (suse, arch) = (places("suse", 1000), places("arch", 2000));
+    let python = suse.clone().named("python").layer(Layer::new().files("opt/python", 3, 1..25));
+    let bases = store(&[suse.clone(), python, arch]);
+    let finding = bases.find(&app(suse, 1).changed(kept));
+    assert_eq!(common::told(&finding), "family python+suse content 32/800");
+    assert_eq!(
+        finding.reason,
+        "only 4.0 % of the best candidate's contents are in it, 24 of them at 3 places that no other family has: it was \
+         picked from one like it, which one cannot be told"
+    );
+    let zones =
+        image("static").layer(Layer::new().files("usr/share/zoneinfo", 99, 0..200).files("srv", 5, 0..1));
+    assert_eq!(bases.ask(&zones.squashed()), "none", "what all have proves nothing");
 }
