@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{Styles, styling::AnsiColor};
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::builder::{PossibleValue, Styles, styling::AnsiColor};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use layerprint_query::State;
 use layerprint_store::Platform;
 
 const SOURCES: &str = "\
@@ -73,9 +74,41 @@ pub enum Command {
          layerprint find app.tar\n  \
          docker save my/app:1 | layerprint find -\n  \
          docker export my-container | layerprint find rootfs:-\n  \
-         layerprint find --json images/ | jq -r '[.source, .verdict, .base.names[0]] | @tsv'\n\n{STATUS}"
+         layerprint find --json images/ | jq -r '[.source, .verdict, .base.names[0]] | @tsv'\n  \
+         find /srv -name '*.tar' | layerprint find --batch --from-list - > answers.jsonl\n\n{STATUS}"
     ))]
     Find(Find),
+    /// Say file by file what became of the base, and where the rest is from
+    ///
+    /// Compares an image with the base that is found for it, or with a stored image that is named. Prints sums first,
+    /// then a line for each file, in the order of paths: a file of the base is same, moved, modified, upgraded, downgraded
+    /// or deleted; any other is copied (the base has its content) or new.
+    #[command(after_long_help = format!(
+        "{SOURCES}\n\nExamples:\n  \
+         layerprint explain app.tar --summary\n  \
+         layerprint explain app.tar --state modified --state upgraded --path etc\n  \
+         layerprint explain my/app:1 debian:12\n  \
+         layerprint explain --json app.tar | jq -r 'select(.state == \"new\") | .path'\n\n\
+         Exit status:\n  \
+         0  a base or family was found, or something of the named base is there\n  \
+         1  no base is known, or nothing of the named one is there\n  \
+         2  something failed"
+    ))]
+    Explain(Explain),
+    /// List the stored images that are built on one
+    ///
+    /// Asks every stored image that may be, by its layers or its contents, what it is built on: squashed and rebuilt ones are
+    /// listed, too. Images with the very same contents are the same, not children.
+    #[command(after_long_help = "\
+Examples:
+  layerprint children debian:12
+  layerprint children --transitive --json debian:12 | jq -r '.names[0]'
+
+Exit status:
+  0  there are some
+  1  no stored image is built on it
+  2  something failed")]
+    Children(Children),
     /// Show how it works, on images made from files of this machine
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
@@ -144,6 +177,68 @@ pub struct Find {
     /// Also add the images to the store
     #[arg(long)]
     pub save: bool,
+    /// Answer many sources at once, in JSON, each as soon as it is done
+    ///
+    /// Answers come in no particular order; each names its source. A source that cannot be read is answered by a line with
+    /// `error` and `hint`, and does not stop the others. Lists are read as far as there is work, so that one from standard
+    /// input may go on for ever. A folder is taken image by image. --jobs says how many sources are worked on at once.
+    #[arg(long, conflicts_with = "save")]
+    pub batch: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// The image: a source (see --help), or the name or ID of a stored one
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The stored image to compare with [default: the base that is found]
+    #[arg(value_name = "BASE")]
+    pub base: Option<String>,
+    /// List only files in this state (can be repeated)
+    #[arg(long = "state", value_name = "STATE", value_enum)]
+    pub states: Vec<StateName>,
+    /// List only this path and what lies below it (can be repeated)
+    #[arg(long = "path", value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// List no files
+    #[arg(long, conflicts_with_all = ["states", "paths"])]
+    pub summary: bool,
+    /// Take only images for this platform: os/architecture[/variant]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub platform: Option<Platform>,
+}
+
+/// A state by its name.
+#[derive(Debug, Clone, Copy)]
+pub struct StateName(pub State);
+
+impl ValueEnum for StateName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const NAMES: [StateName; State::ALL.len()] = {
+            let mut names = [StateName(State::Same); State::ALL.len()];
+            let mut index = 0;
+            while index < names.len() {
+                names[index] = StateName(State::ALL[index]);
+                index += 1;
+            }
+            names
+        };
+        &NAMES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.word()))
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Children {
+    /// The name or ID of a stored image
+    #[arg(value_name = "BASE")]
+    pub base: String,
+    /// Also list what is built on these, and so on
+    #[arg(long)]
+    pub transitive: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -10,6 +10,7 @@ mod images;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -166,15 +167,16 @@ impl Answer {
             typed(&line)?;
         }
         let Command::Find(command) = parsed(&line)? else { unreachable!("it says find") };
-        let mut found = None;
-        find::answer(global, &command, &mut |finding| {
-            found = Some(finding.clone());
+        let found = Mutex::new(None);
+        find::answer(global, &command, &|finding| {
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding.clone());
             if whole || global.json {
                 find::print(global, finding)
             } else {
                 find::print(global, &brief(finding))
             }
         })?;
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         let finding = found.with_context(|| format!("{}: no answer", ask.source))?;
         Ok(Self { ask, finding })
     }

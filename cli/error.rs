@@ -43,7 +43,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Joins an error with its causes. Most of ours name their cause themselves; it is not said twice.
-fn message(error: &anyhow::Error) -> String {
+pub fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
         "" => cause,
         told if told.ends_with(&cause) => message,
@@ -57,7 +57,8 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io.into_iter().any(|cause| cause.kind() == ErrorKind::BrokenPipe)
 }
 
-fn hint(error: &anyhow::Error) -> Option<String> {
+/// Returns what the user may do about an error.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let ingest = cause.downcast_ref::<IngestError>().and_then(hint_of);
         let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);

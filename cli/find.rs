@@ -1,145 +1,126 @@
 //! `layerprint find`
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anstyle::{AnsiColor, Style};
-use layerprint_ingest::progress::{Progress, SkipReason, Summary};
-use layerprint_ingest::{Source, Transport};
-use layerprint_query::{Base, Evidence, Finding, RunnerUp, Subject, Verdict};
-use layerprint_store::{Index, Store, StoreError};
+use anyhow::Context;
+use layerprint_ingest::Options;
+use layerprint_query::{Base, Evidence, Finding, Part, RunnerUp, Subject, Verdict};
 
 use crate::args::{Find, Global};
+use crate::batch::{self, Answers, CannotTell};
 use crate::error::Status;
-use crate::ingest::{Counted, complain, ingest, options, sources};
-use crate::output::{bytes, count, counted, names, percent, plain, print_json, short};
-use crate::progress::Bars;
-use crate::store;
+use crate::ingest::options;
+use crate::output::{bytes, count, counted, names, percent, plain, print_json, print_json_now, short};
+use crate::store::{self, Published};
+use crate::subjects::{Reader, Trouble};
 
 pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
-    answer(global, command, &mut |finding| print(global, finding))
+    match command.batch {
+        true => batch(global, command),
+        false => answer(global, command, &|finding| print(global, finding)),
+    }
 }
 
 /// Hands on what is found of each image, in order.
 pub fn answer(
     global: &Global,
     command: &Find,
-    on_finding: &mut dyn FnMut(&Finding) -> anyhow::Result<()>,
+    on_finding: &(dyn Fn(&Finding) -> anyhow::Result<()> + Sync),
 ) -> anyhow::Result<Status> {
-    let sources = sources(&command.sources)?;
-    let store = if command.save { Some(store::open_or_create(global)?) } else { None };
-    let mut status = Status::Done;
-    let mut ask = |index: &Index, origin: &str, subject: &Subject| -> anyhow::Result<Verdict> {
-        let finding = layerprint_query::find(index, subject, origin)?;
-        on_finding(&finding)?;
-        Ok(finding.verdict)
+    let store = command.save.then(|| store::open_or_create(global)).transpose()?;
+    let published = match &store {
+        Some(store) => Published::of(store.index()?),
+        None => Published::open(global)?,
     };
-    let index = if let Some(store) = &store { store.index()? } else { store::index(global)? };
-    for source in &sources {
-        let answered = match stored(&index, source)? {
-            Some(subject) => status_of(ask(&index, &source.to_string(), &subject)?),
-            None => match &store {
-                Some(store) => save_and_answer(global, command, store, source, &mut ask)?,
-                None => read_and_answer(global, command, &index, source, &mut ask)?,
-            },
-        };
-        status = status.max(answered);
+    let options = options(&command.sources);
+    let reader = Reader { global, published: &published, options, store: store.as_ref() };
+    let trouble = |trouble: &Trouble| {
+        trouble.complain();
+        Ok(())
+    };
+    let ask = |origin: &str, subject: &Subject| ask(&published, origin, subject, on_finding);
+    batch::one_by_one(&reader, &command.sources, &Answers { ask: &ask, trouble: &trouble })
+}
+
+/// Prints what is found of each image as soon as it is, a line of JSON for each.
+fn batch(global: &Global, command: &Find) -> anyhow::Result<Status> {
+    let published = Published::open(global)?;
+    let options = options(&command.sources);
+    let workers = options.jobs;
+    // Each source is read by one thread; there are others to work on.
+    let reader = Reader {
+        global: &Global { quiet: true, ..global.clone() },
+        published: &published,
+        options: Options { jobs: 1, ..options },
+        store: None,
+    };
+    let tally = Tally::default();
+    let ask = |origin: &str, subject: &Subject| {
+        ask(&published, origin, subject, &|finding| {
+            tally.count(finding.verdict);
+            print_json_now(finding)
+        })
+    };
+    let trouble = |trouble: &Trouble| {
+        tally.failed.fetch_add(1, Ordering::Relaxed);
+        print_json_now(trouble)
+    };
+    let status =
+        batch::at_once(&reader, &command.sources, workers, &Answers { ask: &ask, trouble: &trouble })?;
+    if !global.quiet {
+        eprintln!("{}", tally.told());
     }
     Ok(status)
 }
 
-/// Asks about one image.
-type Ask<'a> = &'a mut dyn FnMut(&Index, &str, &Subject) -> anyhow::Result<Verdict>;
-
-fn save_and_answer(
-    global: &Global,
-    command: &Find,
-    store: &Store,
-    source: &Source,
-    ask: Ask,
+fn ask(
+    published: &Published,
+    origin: &str,
+    subject: &Subject,
+    on_finding: &dyn Fn(&Finding) -> anyhow::Result<()>,
 ) -> anyhow::Result<Status> {
-    let summary = save(global, store, source, &options(&command.sources))?;
-    let index = store.index()?;
-    let mut status = Status::Done;
-    for row in &summary.images {
-        let subject = Subject::stored(&index, &row.id)?;
-        status = status.max(status_of(ask(&index, &row.origin, &subject)?));
-    }
-    Ok(status.max(status_of_run(source, &summary)))
+    let finding = published.ask(|index| layerprint_query::find(index, subject, origin))?;
+    on_finding(&finding).context(CannotTell)?;
+    Ok(status_of(finding.verdict))
 }
 
-fn read_and_answer(
-    global: &Global,
-    command: &Find,
-    index: &Index,
-    source: &Source,
-    ask: Ask,
-) -> anyhow::Result<Status> {
-    let bars = Bars::new(global.quiet);
-    let observer = |event: Progress| observe(&bars, &event);
-    let sources = std::slice::from_ref(source);
-    let read = layerprint_ingest::read(sources, Some(index), &options(&command.sources), &observer);
-    bars.finish();
-    let (images, summary) = read?;
-    let mut status = Status::Done;
-    for image in images {
-        let image = image?;
-        let subject = Subject::new(image.record, image.names, image.layers);
-        status = status.max(status_of(ask(index, &image.origin, &subject)?));
-    }
-    Ok(status.max(status_of_run(source, &summary)))
+/// What a batch came to.
+#[derive(Default)]
+struct Tally {
+    base: AtomicU64,
+    family: AtomicU64,
+    none: AtomicU64,
+    failed: AtomicU64,
 }
 
-fn observe(bars: &Bars, event: &Progress) {
-    bars.on(event);
-    if let Progress::Failed(failure) = event {
-        complain(bars, failure);
+impl Tally {
+    fn count(&self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Base => &self.base,
+            Verdict::Family => &self.family,
+            Verdict::None => &self.none,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn told(&self) -> String {
+        let [base, family, none, failed] = [&self.base, &self.family, &self.none, &self.failed]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        format!(
+            "{}: {} base, {} family, {} none; {} failed",
+            counted(base + family + none, "image"),
+            count(base),
+            count(family),
+            count(none),
+            count(failed)
+        )
     }
 }
 
 fn status_of(verdict: Verdict) -> Status {
     if verdict == Verdict::None { Status::Nothing } else { Status::Done }
-}
-
-/// A source without an image that was asked about is no success, and nobody should have to guess why.
-fn status_of_run(source: &Source, summary: &Summary) -> Status {
-    if !summary.failed.is_empty() {
-        return Status::Failed;
-    }
-    if summary.images_new + summary.images_known > 0 {
-        return Status::Done;
-    }
-    let skipped = |reason| summary.skipped.iter().filter(|skipped| skipped.reason == reason).count() as u64;
-    let other = skipped(SkipReason::OtherPlatform);
-    let found = match other {
-        0 => format!("{} looked at, none is an image", counted(summary.skipped.len() as u64, "file")),
-        other => format!("{}, all for another platform", counted(other, "image")),
-    };
-    eprintln!("{}: nothing to answer for: {found}", plain(&source.to_string()));
-    Status::Nothing
-}
-
-/// A bare name that is no path may be that of a stored image.
-fn stored(index: &Index, source: &Source) -> anyhow::Result<Option<Subject>> {
-    if source.transport != Transport::Detect || source.is_stdin() || source.path.exists() {
-        return Ok(None);
-    }
-    match index.resolve(&source.to_string()) {
-        Ok(layerprint_store::Subject::Image(id)) => Ok(Some(Subject::stored(index, &id)?)),
-        Ok(layerprint_store::Subject::Layer(_)) | Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn save(
-    global: &Global,
-    store: &Store,
-    source: &Source,
-    options: &layerprint_ingest::Options,
-) -> anyhow::Result<Summary> {
-    // Every image is to be answered for, so none may be skipped as unchanged.
-    let options = layerprint_ingest::Options { rescan: true, ..options.clone() };
-    let quiet_json = Global { json: false, ..global.clone() };
-    ingest(&quiet_json, std::slice::from_ref(source), store, &options, &Counted::default())
 }
 
 /// Prints a finding in the form asked for.
@@ -150,10 +131,10 @@ pub fn print(global: &Global, finding: &Finding) -> anyhow::Result<()> {
     }
 }
 
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
+pub const BOLD: Style = Style::new().bold();
+pub const DIM: Style = Style::new().dimmed();
 
-fn style_of(verdict: Verdict) -> Style {
+pub fn style_of(verdict: Verdict) -> Style {
     let color = match verdict {
         Verdict::Base => AnsiColor::Green,
         Verdict::Family => AnsiColor::Yellow,
@@ -204,7 +185,12 @@ fn print_text(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     if let Some(base) = &finding.base {
         print_base(out, base)?;
     }
-    if let Some(runner_up) = &finding.runner_up {
+    for part in &finding.cover {
+        row(out, "with", &part_line(part))?;
+    }
+    // That a part's holder is not the base has been said.
+    let is_part = |names: &[String]| finding.cover.iter().any(|part| part.names == names);
+    if let Some(runner_up) = finding.runner_up.as_ref().filter(|runner_up| !is_part(&runner_up.names)) {
         print_runner_up(out, runner_up)?;
     }
     print_new(out, finding)?;
@@ -271,6 +257,25 @@ fn print_runner_up(out: &mut impl Write, runner_up: &RunnerUp) -> io::Result<()>
     Ok(())
 }
 
+/// A part as a line: who holds it, how much it is, and where it stands.
+pub fn part_line(part: &Part) -> String {
+    format!(
+        "{}  {} in {} ({} of it)",
+        names(&part.names),
+        counted(part.files, "file"),
+        place(part),
+        percent(part.share)
+    )
+}
+
+fn place(part: &Part) -> String {
+    let folder = |path: &str| if path.is_empty() { "/".into() } else { format!("{}/", plain(path)) };
+    match part.from == part.to {
+        true => folder(&part.to),
+        false => format!("{}, its {}", folder(&part.to), folder(&part.from)),
+    }
+}
+
 fn print_new(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let new = &finding.new;
     row(
@@ -286,13 +291,13 @@ fn sure(finding: &Finding) -> String {
     if is_certain { String::new() } else { format!(", {:.0} % sure", (finding.confidence * 100.0).floor()) }
 }
 
-fn evidence(evidence: Evidence) -> &'static str {
+pub fn evidence(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::ChainId => "by layers",
         Evidence::Content => "by content",
     }
 }
 
-fn row(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
+pub fn row(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
     writeln!(out, "  {label:<8} {text}")
 }

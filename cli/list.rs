@@ -9,7 +9,7 @@ use crate::output::{align_right, bytes, count, names, plain, print_json, print_t
 use crate::store;
 
 pub fn run(global: &Global, command: &List) -> anyhow::Result<Status> {
-    let index = store::index(global)?;
+    let index = store::Published::open(global)?.index();
     let mut images = Vec::new();
     for record in index.images() {
         let record = record?;

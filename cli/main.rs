@@ -1,8 +1,11 @@
 //! The `layerprint` command.
 
 mod args;
+mod batch;
+mod children;
 mod demo;
 mod error;
+mod explain;
 mod find;
 mod forget;
 mod ingest;
@@ -13,6 +16,7 @@ mod reindex;
 mod show;
 mod stats;
 mod store;
+mod subjects;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -34,6 +38,8 @@ fn run(args: &Args) -> anyhow::Result<Status> {
     match &args.command {
         Command::Ingest(command) => ingest::run(&args.global, command),
         Command::Find(command) => find::run(&args.global, command),
+        Command::Explain(command) => explain::run(&args.global, command),
+        Command::Children(command) => children::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),

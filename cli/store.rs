@@ -1,6 +1,7 @@
 //! Finding and opening the store.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,16 +19,54 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long it is waited in silence.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// What is published of a store, for commands that ask.
+pub struct Published {
+    root: PathBuf,
+    index: Mutex<Arc<Index>>,
+}
+
+impl Published {
+    /// Opens what is published. Waits for nobody, unless it must be mended.
+    pub fn open(global: &Global) -> anyhow::Result<Self> {
+        let path = path(global)?;
+        Ok(Self::of(wait_for(global, || Index::open(&path))?))
+    }
+
+    /// Takes an index that is open.
+    pub fn of(index: Index) -> Self {
+        Self { root: index.root().to_owned(), index: Mutex::new(Arc::new(index)) }
+    }
+
+    /// Returns the state that is asked.
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks what is published now from here on.
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        let index = Arc::new(Index::open(&self.root)?);
+        *self.index.lock().unwrap_or_else(PoisonError::into_inner) = index;
+        Ok(())
+    }
+
+    /// Asks. Of a large index damage is only seen when the damaged part is read: then it is built again, and asked again.
+    pub fn ask<T>(&self, question: impl Fn(&Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match question(&self.index()) {
+            Err(error) if error.is_segment() => {
+                eprintln!("{}; the index is built again", plain(&error.to_string()));
+                Index::mend(&self.root)?;
+                self.refresh()?;
+                question(&self.index())
+            }
+            answer => answer,
+        }
+    }
+}
+
 /// Opens the store, which must be there.
 pub fn open(global: &Global) -> anyhow::Result<Store> {
     let path = path(global)?;
     Ok(wait_for(global, || Store::open(&path))?)
-}
-
-/// Opens what is published of the store, which must be there. Waits for nobody unless it must be mended.
-pub fn index(global: &Global) -> anyhow::Result<Index> {
-    let path = path(global)?;
-    Ok(wait_for(global, || Index::open(&path))?)
 }
 
 /// Opens the store, and makes it if it is not there.

@@ -29,7 +29,9 @@ fn help_names_every_command_and_the_exit_statuses() {
     let world = World::new();
     let help = world.run(&["--help"]);
     assert_eq!((help.status, help.stderr.as_str()), (0, ""));
-    for command in ["ingest", "find", "demo", "show", "list", "stats", "forget", "completions"] {
+    let commands =
+        ["ingest", "find", "explain", "children", "demo", "show", "list", "stats", "forget", "completions"];
+    for command in commands {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}: {}", help.stdout);
         assert_eq!(world.run(&[command, "--help"]).status, 0);
     }
@@ -40,9 +42,14 @@ fn help_names_every_command_and_the_exit_statuses() {
 #[test]
 fn what_cannot_be_parsed_is_a_failure() {
     let world = World::new();
-    for args in
-        [&["find"][..], &["seek", "x"], &["find", "--jobs", "0", "x"], &["find", "--platform", "q", "x"]]
-    {
+    for args in [
+        &["find"][..],
+        &["seek", "x"],
+        &["find", "--jobs", "0", "x"],
+        &["find", "--platform", "q", "x"],
+        &["find", "--batch", "--save", "x"],
+        &["explain", "x", "--state", "fine"],
+    ] {
         let ran = world.run(args);
         assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{args:?}");
         assert!(ran.stderr.starts_with("error: "), "{}", ran.stderr);
@@ -206,7 +213,14 @@ fn without_a_store_there_is_a_hint() {
     let world = World::new();
     let hint = "error: store: no store here\n\
                 hint: read some bases first: layerprint ingest FOLDER; or name another --store\n";
-    for args in [&["find", "app.tar"][..], &["list"], &["stats"], &["show", "x"], &["forget", "x"]] {
+    let asked = [&["explain", "app.tar"][..], &["children", "x"], &["find", "--batch", "app.tar"]];
+    for args in asked.into_iter().chain([
+        &["find", "app.tar"][..],
+        &["list"],
+        &["stats"],
+        &["show", "x"],
+        &["forget", "x"],
+    ]) {
         assert_eq!(world.run(args), failed(hint), "{args:?}");
     }
 }
@@ -243,7 +257,17 @@ fn a_closed_pipe_is_no_error() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let program = env!("CARGO_BIN_EXE_layerprint");
-    for args in [&["list"][..], &["show", "base:1", "--files"], &["stats"], &["list", "--json"]] {
+    let asked = [
+        &["explain", "base.tar"][..],
+        &["find", "--batch", "base.tar", "base.tar"],
+        &["explain", "--json", "base:1"],
+    ];
+    for args in asked.into_iter().chain([
+        &["list"][..],
+        &["show", "base:1", "--files"],
+        &["stats"],
+        &["list", "--json"],
+    ]) {
         let mut command = std::process::Command::new(program);
         command.current_dir(world.folder.path()).args(["--store", "store"]).args(args);
         let output = command.stdout(writer.try_clone().unwrap()).output().unwrap();
@@ -430,6 +454,225 @@ fn what_is_forgotten_is_found_no_more() {
     assert_eq!(world.run(&["find", "app.tar"]).status, 1);
 }
 
+/// `tools:1`: sixty files that do not come from the base.
+fn tools() -> Image {
+    Image::new("tools:1").layer(files("usr/local/tools", 60))
+}
+
+/// `mixed:1`: an application with the tools in another place.
+fn mixed() -> Image {
+    let tools = (0..60).fold(Layer::new(), |layer, index| {
+        let path = format!("usr/local/tools/{index:02}");
+        layer.file(format!("opt/{index:02}"), format!("{path}\n").repeat(10_000 / (path.len() + 1)))
+    });
+    app().named("mixed:1").layer(tools)
+}
+
+#[test]
+fn a_part_of_another_image_is_named() {
+    let world = World::with_base();
+    world.save("tools.tar", &[tools()]);
+    assert_eq!(world.run(&["ingest", "tools.tar"]).status, 0);
+    let written = world.save("mixed.tar", &[mixed()]);
+    let expected = format!(
+        "\
+mixed.tar mixed:1
+  image    {}  linux/amd64, 4 layers, 101 files, 976.21 KiB
+  base     base:1  by layers
+  kept     95.0 % of its contents (38 of 40; 371.09 KiB of 390.62 KiB)
+           40 files: 38 same, 0 moved, 1 modified, 1 deleted
+  with     tools:1  60 files in opt/, its usr/local/tools/ (100.0 % of it)
+  new      63 of 101 files, 605.12 KiB
+
+",
+        short(&written, 0)
+    );
+    assert_eq!(world.run(&["find", "mixed.tar"]), done(&expected));
+    let cover = &world.json(&["find", "--json", "mixed.tar"])[0]["cover"];
+    let expected = json!([{
+        "names": ["tools:1"], "files": 60, "contents": 60, "bytes": 599_640, "share": 1.0,
+        "from": "usr/local/tools", "to": "opt",
+    }]);
+    assert_eq!(cover, &expected);
+}
+
+#[test]
+fn explain_says_file_by_file_what_became_of_the_base() {
+    let world = World::with_base();
+    world.save("tools.tar", &[tools()]);
+    assert_eq!(world.run(&["ingest", "tools.tar"]).status, 0);
+    let written = world.save("mixed.tar", &[mixed()]);
+    let head = format!(
+        "\
+mixed.tar mixed:1
+  image    {}  linux/amd64, 4 layers, 101 files, 976.21 KiB
+  base     base:1  by layers
+  with     tools:1  60 files in opt/, its usr/local/tools/ (100.0 % of it)
+
+STATE     FILES        SIZE
+same         38  371.09 KiB
+modified      1         6 B
+deleted       1    9.77 KiB
+new          62  605.12 KiB
+
+SAME  MODIFIED  DELETED  NEW  FOLDER
+                          60  opt/
+                           2  srv/
+  38         1        1       usr/
+
+FILES        SIZE  DELETED  FROM  NAMES
+   38  371.09 KiB        1  base  base:1
+   60  585.59 KiB           part  tools:1
+
+",
+        short(&written, 0)
+    );
+    assert_eq!(world.run(&["explain", "mixed.tar", "--summary"]), done(&head));
+    let files = "\
+new         srv/app/00
+new         srv/app/01
+modified    usr/lib/base/03
+deleted     usr/lib/base/07
+";
+    let some = ["explain", "mixed.tar", "--path", "srv", "--path", "/usr/", "--state", "new"];
+    let states = ["--state", "modified", "--state", "deleted"];
+    assert_eq!(world.run(&[&some[..], &states].concat()), done(&format!("{head}{files}")));
+    let whole = world.run(&["explain", "mixed.tar"]);
+    let listed: Vec<_> = whole.stdout.strip_prefix(&head).unwrap().lines().collect();
+    assert_eq!(listed.len(), 102);
+    assert_eq!(listed[7], "new         opt/07  <- usr/local/tools/07 of tools:1");
+    assert_eq!(listed[64], "same        usr/lib/base/02");
+}
+
+#[test]
+fn explain_compares_with_the_image_that_is_named() {
+    let world = World::with_base();
+    world.save("others.tar", &[other(), app()]);
+    assert_eq!(world.run(&["ingest", "others.tar"]).status, 0);
+    let told = world.json(&["explain", "--json", "app:1", "base:1", "--state", "modified"]);
+    assert_eq!(told.len(), 2);
+    assert_eq!((&told[0]["kind"], &told[0]["verdict"]), (&json!("image"), &Value::Null));
+    assert_eq!((&told[0]["base"]["names"], &told[0]["base"]["evidence"]), (&json!(["base:1"]), &Value::Null));
+    assert_eq!(told[0]["states"]["deleted"], json!({"files": 1, "bytes": 10_000}));
+    let edited = layerprint_store::id::ContentId::of(b"edited").to_string();
+    let file = json!({
+        "kind": "file", "path": "usr/lib/base/03", "state": "modified", "content": edited, "size_bytes": 6,
+        "to": null, "from": null, "origin": null,
+    });
+    assert_eq!(told[1], file);
+    // Nothing of the other is there.
+    assert_eq!(world.run(&["explain", "app:1", "other:1", "--summary"]).status, 1);
+    assert_eq!(world.run(&["explain", "base:1", "--summary"]).status, 1);
+    let unknown = "error: \"nope:1\": no image or layer of that name or id\nhint: layerprint list shows what is stored\n";
+    assert_eq!(world.run(&["explain", "app:1", "nope:1"]), failed(unknown));
+    let absent = "error: nope.tar: No such file or directory (os error 2)\n";
+    assert_eq!(world.run(&["explain", "nope.tar"]), failed(absent));
+}
+
+#[test]
+fn explained_paths_cannot_move_the_cursor() {
+    let world = World::with_base();
+    world.save("evil.tar", &[base().named("evil:1").layer(Layer::new().file(b"srv/\x1b[2J\xff", "x"))]);
+    let told = world.run(&["explain", "evil.tar", "--state", "new"]);
+    assert_eq!(told.stdout.lines().last(), Some("new         srv/\\x1b[2J\\xff"));
+    assert!(!told.stdout.contains('\x1b'));
+}
+
+#[test]
+fn children_are_listed_with_the_way_to_them() {
+    let world = World::with_base();
+    let child = base().named("child:1").layer(files("usr/lib/child", 30));
+    let grandchild = child.clone().named("grandchild:1").layer(files("srv", 1)).squashed().unwrap();
+    let written = world.save("images.tar", &[child, grandchild, app().squashed().unwrap(), other()]);
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    let [child, grandchild, app] = [0, 1, 2].map(|image| short(&written, image));
+    let expected = format!(
+        "\
+IMAGE ID      LAYERS     KEPT  EVIDENCE    NAMES
+{app}       1   95.0 %  by content  app:1
+{child}       2  100.0 %  by layers   child:1
+"
+    );
+    assert_eq!(world.run(&["children", "base:1"]), done(&expected));
+    let expected = format!(
+        "\
+IMAGE ID      LAYERS     KEPT  EVIDENCE    NAMES         VIA
+{app}       1   95.0 %  by content  app:1
+{child}       2  100.0 %  by layers   child:1
+{grandchild}       1  100.0 %  by content  grandchild:1  child:1
+"
+    );
+    assert_eq!(world.run(&["children", "--transitive", "base:1"]), done(&expected));
+    let told = world.json(&["children", "--transitive", "--json", "base:1"]);
+    let expected = json!({
+        "id": written.images[1].image_id.unwrap(), "names": ["grandchild:1"], "platform": "linux/amd64",
+        "created": "2026-01-01T00:00:00Z", "evidence": "content", "containment": 1.0,
+        "contents": {"present": 40, "total": 40}, "via": [["child:1"]],
+    });
+    assert_eq!((told.len(), &told[2]), (3, &expected));
+    let none = Ran { status: 1, stderr: "no stored image is built on it\n".into(), ..done("") };
+    assert_eq!(world.run(&["children", "other:1"]), none);
+}
+
+#[test]
+fn a_batch_answers_for_every_source() {
+    let world = World::with_base();
+    std::fs::create_dir(world.path("images")).unwrap();
+    world.save("images/app.tar", &[app(), other()]);
+    world.save("images/squashed.tar", &[app().squashed().unwrap()]);
+    std::fs::write(world.path("images/README"), "no image").unwrap();
+    let whole = std::fs::read(world.path("images/app.tar")).unwrap();
+    std::fs::write(world.path("cut.tar"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(world.path("text.tar"), "no archive").unwrap();
+    std::fs::write(
+        world.path("list"),
+        b"# all\nimages\n\ncut.tar\ntext.tar\ndocker://alpine\n  base:1  \n\xff",
+    )
+    .unwrap();
+
+    let ran = world.pipe("list", &["find", "--batch", "--from-list", "-", "absent.tar"]);
+    assert_eq!((ran.status, &*ran.stderr), (2, "4 images: 2 base, 0 family, 2 none; 5 failed\n"));
+    let mut lines = support::lines(&ran.stdout);
+    lines.sort_by_key(|line| line["source"].as_str().unwrap().to_owned());
+    let told = |line: &Value| match line["error"].as_str() {
+        Some(_) => format!("{} error", line["source"].as_str().unwrap()),
+        None => format!("{} {}", line["source"].as_str().unwrap(), line["verdict"].as_str().unwrap()),
+    };
+    let expected = [
+        "absent.tar error",
+        "base:1 none",
+        "cut.tar error",
+        "docker://alpine error",
+        "images/app.tar app:1 base",
+        "images/app.tar other:1 none",
+        "images/squashed.tar app:1 base",
+        "text.tar error",
+        "\u{fffd} error",
+    ];
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
+    let unread = json!({
+        "source": "docker://alpine",
+        "error": "the transport \"docker\" of \"docker://alpine\" is not supported",
+        "hint": "copy it first: skopeo copy docker://alpine oci-archive:image.tar",
+    });
+    assert_eq!(lines[3], unread);
+}
+
+#[test]
+fn a_batch_of_many_is_answered_as_one_by_one() {
+    let world = World::with_base();
+    world.save("app.tar", &[app()]);
+    let list = "app.tar\n".repeat(40);
+    std::fs::write(world.path("list"), &list).unwrap();
+    let alone = world.run(&["find", "--json", "app.tar"]).stdout;
+    let ran = world.run(&["find", "--batch", "--jobs", "4", "--from-list", "list"]);
+    assert_eq!((ran.status, ran.stdout), (0, alone.repeat(40)));
+    assert_eq!(ran.stderr, "40 images: 40 base, 0 family, 0 none; 0 failed\n");
+    let quiet = world.run(&["find", "--batch", "--quiet", "app.tar"]);
+    assert_eq!(quiet, done(&alone));
+    assert_eq!(world.run(&["find", "--batch", "--from-list", "absent"]).status, 2);
+}
+
 #[test]
 fn completions_are_made_for_every_shell() {
     let world = World::new();
@@ -441,10 +684,16 @@ fn completions_are_made_for_every_shell() {
 }
 
 #[test]
-fn a_store_in_use_says_so() {
+fn a_store_in_use_answers_and_takes_no_second_writer() {
     let world = World::with_base();
+    world.save("app.tar", &[app()]);
+    let alone = ["list", "find app.tar", "explain app.tar", "children debian:12"]
+        .map(|line| (line, world.run(&line.split(' ').collect::<Vec<_>>())));
     let store = layerprint_store::Store::open(&world.path("store")).unwrap();
-    let ran = ran(&mut world.command(&["list"]));
+    for (line, alone) in alone {
+        assert_eq!(world.run(&line.split(' ').collect::<Vec<_>>()), alone, "{line}");
+    }
+    let ran = ran(&mut world.command(&["ingest", "app.tar"]));
     drop(store);
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.ends_with("hint: wait for the other layerprint to finish, or use another --store\n"));

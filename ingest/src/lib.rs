@@ -9,7 +9,7 @@
 mod archive;
 mod codec;
 mod collect;
-mod discover;
+pub mod discover;
 mod docker;
 mod document;
 mod error;

@@ -11,6 +11,7 @@ use crate::agree::agree;
 use crate::choose::{Choice, Chooser, is_descendant};
 use crate::compare::{self, Comparison, held};
 use crate::confidence::{Grounds, confidence};
+use crate::cover;
 use crate::family::{doubtful, uncommon};
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 use crate::judge::{Case, judge};
@@ -59,10 +60,12 @@ pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
         Some(overlap) => Some(Choice::by_chain(overlap)),
         None => chooser.choose(),
     };
-    match choice {
+    let mut finding = match choice {
         Some(choice) => answer.about(&choice),
         None => answer.nothing("no other stored image shares enough with it".into()),
-    }
+    }?;
+    finding.cover = cover::of_finding(index, subject, &view, &finding)?;
+    Ok(finding)
 }
 
 struct Answer<'a> {
@@ -173,6 +176,7 @@ impl Answer<'_> {
             verdict,
             base: None,
             runner_up: None,
+            cover: Vec::new(),
             new: new(self.view, &[]),
             confidence: 0.0,
             reason,

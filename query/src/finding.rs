@@ -6,6 +6,7 @@ use layerprint_store::id::{ImageId, SetId};
 use serde::Serialize;
 
 use crate::compare::Comparison;
+use crate::cover::Part;
 
 /// What one image is built on.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +21,8 @@ pub struct Finding {
     pub base: Option<Base>,
     /// The next best that is not the same in content.
     pub runner_up: Option<RunnerUp>,
+    /// Further stored images that hold parts of what the base does not explain, the largest part first.
+    pub cover: Vec<Part>,
     /// What the image has that its base has not; everything where no base is named.
     pub new: New,
     /// How likely the true base is among those that are named: from 0 to 1, 0 if none is.

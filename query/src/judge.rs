@@ -20,7 +20,7 @@ use crate::weigh::kept;
 
 /// Share of a base's contents, or of their bytes, that must be there to claim it: else half of it is gone, and the rest may
 /// be what relatives share.
-const KEPT_MIN: f64 = 0.5;
+pub(crate) const KEPT_MIN: f64 = 0.5;
 /// Share of both that must be there: the bytes of a library are not the base, nor are all its small files.
 const KEPT_EITHER_MIN: f64 = 0.25;
 /// So many contents that are there may be a part of the base; of fewer, most must be there.

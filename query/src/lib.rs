@@ -4,28 +4,42 @@
 //! them, `weigh` reads the best and says what became of each of their files (`fates`), `choose` takes the first that is
 //! no mere relative, by its layers (`parts`) and by what it has alone (`own`), or the `family` where little is left;
 //! [`compare`](mod@compare) counts what is left of it, `judge` says whether that makes it the base, looking at how far the two
-//! agree (`agree`), `confidence` how likely that is right, and `lineage` what the base itself is built on. [`find()`]
-//! puts them in order and answers with a [`Finding`].
+//! agree (`agree`), `confidence` how likely that is right, `lineage` what the base itself is built on, and `cover` which further
+//! images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
+//! [`Finding`]. [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
 
 mod agree;
+mod best;
+mod children;
 mod choose;
 pub mod compare;
 mod confidence;
+mod cover;
 mod created;
+mod donor;
+mod explain;
 mod family;
 mod fates;
 mod find;
 mod finding;
+mod folders;
+mod holding;
 mod judge;
 mod lineage;
 mod own;
 mod parts;
 mod rank;
 mod scan;
+mod states;
 mod subject;
+mod versions;
 mod weigh;
 
+pub use children::{Asked, Child, children};
 pub use compare::Comparison;
+pub use cover::Part;
+pub use explain::{Against, Amount, Explanation, Origin, OriginKind, explain};
 pub use find::find;
 pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
+pub use states::{FileRow, State};
 pub use subject::{Layers, Subject};

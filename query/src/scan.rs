@@ -5,10 +5,12 @@
 //! contents that were made to look alike in 64 bits win nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use layerprint_store::id::{ChainId, ContentId, SetId};
 use layerprint_store::{Content, ImageRecord, Index, Result};
 
+use crate::best::for_best;
 use crate::rank;
 use crate::subject::Layers;
 
@@ -38,8 +40,6 @@ impl Overlap {
 const BEST_MAX: usize = 128;
 /// ... for how much they share, and for how much of them is there.
 const MOST_MAX: usize = 64;
-/// Images that are put in order at one time.
-const SORTED_AT_ONCE: usize = 1024;
 
 /// Returns the stored images that share most with `contents` and could be the base of an image: each set of contents once.
 pub(crate) fn scan(
@@ -91,27 +91,11 @@ impl Chosen<'_> {
         max: usize,
         figure: impl Fn(&layerprint_store::Overlap) -> f64,
     ) -> Result<()> {
-        let order = |a: &layerprint_store::Overlap, b: &layerprint_store::Overlap| {
-            figure(b).total_cmp(&figure(a)).then_with(|| a.image.cmp(&b.image))
-        };
-        let (end, mut rest) = (self.overlaps.len() + max, shared);
-        // Of a hundred thousand only the first few are wanted in order.
-        while !rest.is_empty() && self.overlaps.len() < end {
-            let count = rest.len().min(SORTED_AT_ONCE);
-            if count < rest.len() {
-                rest.select_nth_unstable_by(count - 1, order);
-            }
-            let (first, others) = rest.split_at_mut(count);
-            first.sort_unstable_by(order);
-            for overlap in first.iter() {
-                if self.overlaps.len() == end {
-                    break;
-                }
-                self.take_one(overlap)?;
-            }
-            rest = others;
-        }
-        Ok(())
+        let end = self.overlaps.len() + max;
+        for_best(shared, figure, |overlap| {
+            self.take_one(overlap)?;
+            Ok(if self.overlaps.len() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })
     }
 
     fn take_one(&mut self, overlap: &layerprint_store::Overlap) -> Result<()> {

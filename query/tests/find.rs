@@ -156,6 +156,7 @@ fn finding_is_told_whole() {
             "lineage": [],
         },
         "runner_up": null,
+        "cover": [],
         "new": {"files": {"present": 41, "total": 340}, "bytes": 41 * 65_536 + (0..40).sum::<u64>() + 9},
         "reason": "99.3 % of the base's contents are in it",
     });

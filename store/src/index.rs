@@ -100,12 +100,17 @@ impl Index {
     ///
     /// Fails if there is no store, if another process has it where it must be mended, and if it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
-        match Self::published(path) {
-            Err(StoreError::NotPublished { .. }) => drop(Store::open(path)?),
-            Err(error) if error.is_segment() => Store::open(path)?.reindex()?,
+        let mended = match Self::published(path) {
+            Err(StoreError::NotPublished { .. }) => Store::open(path).map(drop),
+            Err(error) if error.is_segment() => Self::mend(path),
             opened => return opened,
+        };
+        match (mended, Self::published(path)) {
+            // Whoever has the store mends it, or has meanwhile.
+            (Err(locked @ StoreError::Locked { .. }), opened) => opened.map_err(|_| locked),
+            (Err(error), _) => Err(error),
+            (Ok(()), opened) => opened,
         }
-        Self::published(path)
     }
 
     /// Builds the index of a store again. For an error that says that a segment is damaged.
@@ -119,26 +124,27 @@ impl Index {
         let mut last_error = None;
         for _ in 0..ATTEMPTS_MAX {
             let current = Current::read(&layout.root, &layout.store_id)?.ok_or_else(not_published)?;
-            let ids = &current.segments;
-            match State::open(&layout.segments(), &layout.store_id, ids, &State::default()) {
-                Ok(state) => {
-                    let packs = Packs::open_read_only(layout.packs(), layout.store_id)?;
-                    if packs.end() > current.through && !is_written(&layout) {
-                        return Err(not_published());
-                    }
-                    return Self::checked(layout.root, state, packs);
-                }
+            match Self::of(&layout, &current) {
                 // A writer has replaced it since: what is current now names others.
-                Err(error) if Current::read(&layout.root, &layout.store_id)? != Some(current) => {
+                Err(error)
+                    if Current::read(&layout.root, &layout.store_id)?.is_some_and(|now| now != current) =>
+                {
                     last_error = Some(error);
                 }
-                Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(not_published());
-                }
-                Err(error) => return Err(error),
+                opened => return opened,
             }
         }
         Err(last_error.unwrap_or_else(not_published))
+    }
+
+    /// Opens one published state. Fails if it is not what was committed last, and nobody is at work on that.
+    fn of(layout: &Layout, current: &Current) -> Result<Self> {
+        let state = State::open(&layout.segments(), &layout.store_id, &current.segments, &State::default())?;
+        let packs = Packs::open_read_only(layout.packs(), layout.store_id)?;
+        if packs.end() > current.through && !is_written(layout) {
+            return Err(StoreError::NotPublished { path: layout.root.clone() });
+        }
+        Self::checked(layout.root.clone(), state, packs)
     }
 
     fn checked(root: PathBuf, state: State, packs: Packs) -> Result<Self> {
@@ -295,6 +301,19 @@ impl Index {
             }
         }
         Ok(false)
+    }
+
+    /// Returns the images that have all layers of a chain, and others above them.
+    pub fn images_above(&self, chain: &ChainId) -> Result<Vec<ImageId>> {
+        let Some(below) = self.state.node_of_chain(chain)? else { return Ok(Vec::new()) };
+        let above = self.state.nodes_above(below)?;
+        let stands_above = |at: &ImageAt| {
+            let node = self.state.row(*at)?.node;
+            Ok(above.get(node as usize).copied().unwrap_or(false).then_some(*at))
+        };
+        let images: Vec<ImageAt> =
+            self.state.images().filter_map(|at| stands_above(&at).transpose()).collect::<Result<_>>()?;
+        self.ids(&images)
     }
 
     fn ids(&self, images: &[ImageAt]) -> Result<Vec<ImageId>> {

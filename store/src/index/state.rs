@@ -124,6 +124,20 @@ impl State {
         Ok(Some(segment.number(Section::Parents, number)?).filter(|parent| *parent < node))
     }
 
+    /// Tells of each node whether another stands below it.
+    pub(crate) fn nodes_above(&self, below: u32) -> Result<Vec<bool>> {
+        let mut above = vec![false; self.nodes_end() as usize];
+        for segment in &self.segments {
+            let first = segment.facts.nodes_first as usize;
+            for (number, parent) in segment.all(Section::Parents)?.chunks_exact(4).enumerate() {
+                let parent = u32::from_le_bytes(parent.try_into().expect("four bytes"));
+                above[first + number] =
+                    parent == below || above.get(parent as usize).copied().unwrap_or(false);
+            }
+        }
+        Ok(above)
+    }
+
     /// Returns the diff ID of a layer.
     pub(crate) fn diff_id(&self, layer: u32) -> Result<DiffId> {
         let (segment, number) = self.layer_at(layer)?;

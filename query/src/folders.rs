@@ -1,0 +1,324 @@
+//! Which folders of a stored image stand in another image, at the same place or elsewhere.
+//!
+//! Files that were copied together keep their paths below the folder that was copied: `usr/lib/perl/strict.pm` and
+//! `opt/other/usr/lib/perl/strict.pm` differ by what comes before. A file votes for that difference, its shift, and what
+//! stands under the shift that has the most votes is looked at folder by folder: a folder counts if enough of it is
+//! there. Files that are there one by one, as licences and shared packages are, make no folder.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use layerprint_store::Content;
+use layerprint_store::id::ContentId;
+
+use crate::donor::{Donor, join};
+use crate::scan::share;
+
+/// A content in more places than this says nothing of what was copied where.
+const PLACES_MAX: usize = 16;
+/// Shifts of one stored image that are looked at.
+const SHIFTS_MAX: usize = 4;
+
+/// A moved folder counts if so much of it is there: images are slimmed after they were put together.
+const MOVED_SHARE_MIN: f64 = 0.5;
+/// And if it has so many contents. Its place is evidence by itself.
+const MOVED_CONTENTS_MIN: u64 = 10;
+/// A folder at its own place counts if nearly all of it is there,
+const SAME_SHARE_MIN: f64 = 0.9;
+/// and if it has more contents than packages mostly have: they are installed in many images, each by itself.
+const SAME_CONTENTS_MIN: u64 = 50;
+/// Where packages go, everything that the two have in common must stand in such folders, up to this share. What a package
+/// manager installs is strewn over libraries, documents and its own lists; what was copied stands together.
+const TOGETHER_SHARE_MIN: f64 = 0.9;
+
+/// Folders are not looked into further down than this; nothing that was made to be used is so deep.
+const DEPTH_MAX: usize = 64;
+
+/// Folders that packages are installed to. `usr/local` is nobody's but the administrator's.
+const PACKAGED: [&[u8]; 10] =
+    [b"bin", b"boot", b"etc", b"lib", b"lib32", b"lib64", b"sbin", b"usr", b"var", b"nix"];
+const UNPACKAGED: &[u8] = b"usr/local";
+/// What package managers keep. Where both have the same of it, both have the package.
+const PACKAGE_LISTS: [&[u8]; 6] = [
+    b"var/lib/dpkg",
+    b"lib/apk/db",
+    b"usr/lib/apk/db",
+    b"var/lib/rpm",
+    b"usr/lib/sysimage/rpm",
+    b"var/lib/pacman",
+];
+
+/// Files of an image that nothing explains, by path and by content; empty ones are left out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rest<'a> {
+    /// Where the tree of the base stands; the root is empty. Same places are places below it.
+    home: Vec<u8>,
+    by_path: BTreeMap<&'a [u8], Content>,
+    by_content: HashMap<ContentId, Vec<&'a [u8]>>,
+}
+
+impl<'a> Rest<'a> {
+    pub(crate) fn of<'c>(home: &[u8], files: impl Iterator<Item = (&'a [u8], &'c Content)>) -> Self {
+        let mut rest = Self { home: home.to_vec(), ..Self::default() };
+        for (path, content) in files.filter(|(_, content)| content.id != ContentId::EMPTY) {
+            rest.by_path.insert(path, *content);
+            rest.by_content.entry(content.id).or_default().push(path);
+        }
+        rest
+    }
+
+    pub(crate) fn contents(&self) -> HashSet<ContentId> {
+        self.by_content.keys().copied().collect()
+    }
+
+    pub(crate) fn content_count(&self) -> u64 {
+        self.by_content.len() as u64
+    }
+
+    /// Takes files away.
+    pub(crate) fn remove(&mut self, places: &[&'a [u8]]) {
+        for place in places {
+            let Some(content) = self.by_path.remove(place) else { continue };
+            if let Some(others) = self.by_content.get_mut(&content.id) {
+                others.retain(|other| other != place);
+                if others.is_empty() {
+                    self.by_content.remove(&content.id);
+                }
+            }
+        }
+    }
+
+    /// The same with some of the files only.
+    fn only(&self, places: &[(&'a [u8], Content)]) -> Self {
+        Self::of(&self.home, places.iter().map(|(place, content)| (*place, content)))
+    }
+
+    /// Returns true if a shift leads elsewhere than from a place to the same place.
+    pub(crate) fn is_move(&self, shift: &Shift) -> bool {
+        shift.to != join(&self.home, &shift.from)
+    }
+
+    /// Where a place would be if the tree of the base stood at the root.
+    fn at_home<'p>(&self, place: &'p [u8]) -> &'p [u8] {
+        let below = place.strip_prefix(&*self.home);
+        below.map_or(place, |below| below.strip_prefix(b"/").unwrap_or(below))
+    }
+
+    fn has(&self, place: &[u8], content: &Content) -> bool {
+        self.by_path.get(place).is_some_and(|there| there.id == content.id)
+    }
+}
+
+/// From which folder of a stored image to which folder of another; the root is empty.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Shift {
+    pub(crate) from: Vec<u8>,
+    pub(crate) to: Vec<u8>,
+}
+
+impl Shift {
+    /// The shift between two paths: what is left of them without the folders and the name in which they end alike.
+    fn between(from: &[u8], to: &[u8]) -> Option<Self> {
+        let alike = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
+        let (from_rest, to_rest) = (from.len() - alike, to.len() - alike);
+        let is_whole = |path: &[u8], rest: usize| rest == 0 || path[rest - 1] == b'/';
+        if is_whole(from, from_rest) && is_whole(to, to_rest) {
+            return Some(Self::cut(&from[..from_rest], &to[..to_rest]));
+        }
+        // Within a name: the alike part begins after its slash.
+        let slash = from[from_rest..].iter().position(|byte| *byte == b'/')?;
+        Some(Self::cut(&from[..=from_rest + slash], &to[..=to_rest + slash]))
+    }
+
+    /// A shift between folders that are written with a slash at their ends.
+    fn cut(from: &[u8], to: &[u8]) -> Self {
+        let folder = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path).to_vec();
+        Self { from: folder(from), to: folder(to) }
+    }
+
+    /// Where a place of the other image is in the stored one.
+    pub(crate) fn origin(&self, place: &[u8]) -> Vec<u8> {
+        let below = place.strip_prefix(&*self.to).unwrap_or(place);
+        join(&self.from, below.strip_prefix(b"/").unwrap_or(below))
+    }
+
+    fn place(&self, rest: &[u8]) -> Vec<u8> {
+        join(&self.to, rest)
+    }
+}
+
+/// The folders of a stored image that stand in another image under one shift.
+#[derive(Debug, Clone)]
+pub(crate) struct Fit<'a> {
+    pub(crate) shift: Shift,
+    /// The files of the image that are there, sorted, and their contents.
+    pub(crate) places: Vec<(&'a [u8], Content)>,
+}
+
+impl Fit<'_> {
+    /// Distinct contents and the sum of their sizes.
+    pub(crate) fn contents(&self) -> (u64, u64) {
+        let mut distinct: Vec<&Content> = self.places.iter().map(|(_, content)| content).collect();
+        distinct.sort_unstable();
+        distinct.dedup_by_key(|content| content.id);
+        (
+            distinct.len() as u64,
+            distinct.iter().fold(0, |sum, content| content.size_bytes.saturating_add(sum)),
+        )
+    }
+
+    /// The narrowest folders that hold all of it, in the stored image and in the other.
+    pub(crate) fn folders(&self) -> (Vec<u8>, Vec<u8>) {
+        let start = if self.shift.to.is_empty() { 0 } else { self.shift.to.len() + 1 };
+        let below =
+            |place: Option<&(&[u8], Content)>| place.map_or_else(Vec::new, |place| place.0[start..].to_vec());
+        // Of sorted paths the first and the last have the least in common.
+        let (first, last) = (below(self.places.first()), below(self.places.last()));
+        let alike = first.iter().zip(&last).take_while(|(a, b)| a == b).count();
+        let folder =
+            first[..alike].iter().rposition(|byte| *byte == b'/').map_or(&[][..], |slash| &first[..slash]);
+        (join(&self.shift.from, folder), join(&self.shift.to, folder))
+    }
+}
+
+/// Returns how the donor's folders stand in the rest of an image, for each shift that many files vote for, best first.
+pub(crate) fn fits<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>) -> Vec<Fit<'a>> {
+    let mut fits: Vec<Fit> =
+        shifts(donor, rest).into_iter().map(|shift| fit(donor, rest, base, shift)).collect();
+    fits.sort_by_cached_key(|fit| std::cmp::Reverse(fit.contents().0));
+    fits
+}
+
+fn shifts(donor: &Donor, rest: &Rest) -> Vec<Shift> {
+    let mut votes: HashMap<Shift, u64> = HashMap::new();
+    for (path, content) in &donor.files {
+        let places = rest.by_content.get(&content.id).filter(|places| places.len() <= PLACES_MAX);
+        for shift in places.into_iter().flatten().filter_map(|place| Shift::between(path, place)) {
+            *votes.entry(shift).or_default() += 1;
+        }
+    }
+    let mut votes: Vec<(Shift, u64)> = votes.into_iter().collect();
+    votes.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    votes.into_iter().take(SHIFTS_MAX).map(|(shift, _)| shift).collect()
+}
+
+/// Returns the folders of the donor that stand in the rest under a shift.
+pub(crate) fn fit<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shift: Shift) -> Fit<'a> {
+    let files: Vec<File> = donor
+        .below(&shift.from)
+        .map(|(below, content)| {
+            let place = shift.place(below);
+            let there = rest.by_path.get_key_value(&*place).filter(|(_, there)| there.id == content.id);
+            File { below, place: there.map(|(place, content)| (*place, *content)) }
+        })
+        .collect();
+    let mut places = Vec::new();
+    let is_move = rest.is_move(&shift);
+    Rule { base, rest, shift: &shift, is_move }.collect(&files, 0, &mut places);
+    if !is_move {
+        let at_home = |place: &(&'a [u8], Content)| rest.at_home(place.0);
+        let all: Vec<&[u8]> = files.iter().filter_map(|file| file.place.as_ref().map(at_home)).collect();
+        if !is_together(&places.iter().map(at_home).collect::<Vec<_>>(), &all) {
+            places.retain(|place| !is_packaged(at_home(place)));
+        }
+    }
+    places.sort_unstable();
+    Fit { shift, places }
+}
+
+/// Returns the shift under which a donor has most of some places as they are, and how many.
+pub(crate) fn best_shift(donor: &Donor, rest: &Rest, fit: &Fit) -> (usize, Shift) {
+    let wanted: HashSet<&[u8]> = fit.places.iter().map(|(place, _)| *place).collect();
+    let held = |shift: &Shift| {
+        let is_held = |(below, content): &(&[u8], &Content)| {
+            let place = shift.place(below);
+            wanted.contains(&*place) && rest.has(&place, content)
+        };
+        donor.below(&shift.from).filter(is_held).count()
+    };
+    let own = shifts(donor, &rest.only(&fit.places));
+    let all = own.into_iter().chain([fit.shift.clone()]).map(|shift| (held(&shift), shift));
+    all.reduce(|best, other| if other.0 > best.0 { other } else { best }).expect("one shift is given")
+}
+
+/// Returns true if what two images have in common where packages go stands in a few whole folders.
+fn is_together(places: &[&[u8]], all: &[&[u8]]) -> bool {
+    let in_folders = places.iter().filter(|place| is_packaged(place)).count() as u64;
+    let packaged = all.iter().filter(|place| is_packaged(place)).count() as u64;
+    let both_have_packages =
+        all.iter().any(|place| PACKAGE_LISTS.iter().any(|folder| is_below(place, folder)));
+    !both_have_packages && share(in_folders, packaged) >= TOGETHER_SHARE_MIN
+}
+
+fn is_packaged(path: &[u8]) -> bool {
+    PACKAGED.iter().any(|folder| is_below(path, folder)) && !is_below(path, UNPACKAGED)
+}
+
+fn is_below(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+/// A file of a donor: its path below the shift, and where it stands in the rest, if it does.
+#[derive(Debug, Clone, Copy)]
+struct File<'d, 'a> {
+    below: &'d [u8],
+    place: Option<(&'a [u8], Content)>,
+}
+
+/// What makes a folder count.
+struct Rule<'r> {
+    base: Option<&'r Donor>,
+    rest: &'r Rest<'r>,
+    shift: &'r Shift,
+    is_move: bool,
+}
+
+impl Rule<'_> {
+    /// Adds the files of the largest folders that count. `files` are all of one folder, sorted, whose path below the
+    /// shift has so many bytes, its slash included.
+    fn collect<'a>(
+        &self,
+        files: &[File<'_, 'a>],
+        folder_bytes: usize,
+        places: &mut Vec<(&'a [u8], Content)>,
+    ) {
+        let Some(first) = files.first() else { return };
+        let depth = first.below[..folder_bytes].iter().filter(|byte| **byte == b'/').count();
+        if depth > DEPTH_MAX || files.iter().all(|file| file.place.is_none()) {
+            return;
+        }
+        if self.counts(&first.below[..folder_bytes], files) {
+            places.extend(files.iter().filter_map(|file| file.place));
+            return;
+        }
+        let next = |file: &File| {
+            let slash = file.below[folder_bytes..].iter().position(|byte| *byte == b'/');
+            slash.map(|slash| folder_bytes + slash + 1)
+        };
+        let same = |a: &File, b: &File| next(a).is_some_and(|end| b.below.get(..end) == a.below.get(..end));
+        for folder in files.chunk_by(same) {
+            if let Some(end) = folder.first().and_then(next) {
+                self.collect(folder, end, places);
+            }
+        }
+    }
+
+    fn counts(&self, folder: &[u8], files: &[File]) -> bool {
+        let (share_min, contents_min) = match self.is_move {
+            true => (MOVED_SHARE_MIN, MOVED_CONTENTS_MIN),
+            false => (SAME_SHARE_MIN, SAME_CONTENTS_MIN),
+        };
+        let present = files.iter().filter(|file| file.place.is_some()).count() as u64;
+        if share(present, files.len() as u64) < share_min {
+            return false;
+        }
+        let contents: HashSet<ContentId> = files.iter().filter_map(|file| Some(file.place?.1.id)).collect();
+        let is_whole = folder.is_empty() && self.shift.from.is_empty() && present == files.len() as u64;
+        (contents.len() as u64 >= contents_min || is_whole) && (self.is_move || self.is_free(folder))
+    }
+
+    /// Returns true if the base has nothing in this folder; what stands there was not put beside the base's own files.
+    fn is_free(&self, folder: &[u8]) -> bool {
+        let folder = self.shift.place(folder.strip_suffix(b"/").unwrap_or(folder));
+        self.base.is_none_or(|base| !base.has_below(self.rest.at_home(&folder)))
+    }
+}

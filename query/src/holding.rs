@@ -1,0 +1,100 @@
+//! Which stored images hold a good deal of some contents.
+//!
+//! The other way round from `scan`: what counts is how much of the question an image holds, not how much of the image is
+//! asked for. A part of a large image is a small share of it, and so is a small base of what is built on it.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use layerprint_store::id::ContentId;
+use layerprint_store::{Content, ImageRecord, Index, Overlap, Platform, Result};
+
+use crate::best::for_best;
+use crate::scan::share;
+
+/// Stored images that are worth reading: those that hold most of what is asked for,
+const LARGEST_MAX: usize = 12;
+/// and those that hold little else: a base rather than what is built on it.
+const CLOSEST_MAX: usize = 12;
+/// Images of either kind among which those are looked for, ...
+const POOL_MAX: usize = 256;
+/// ... and how many are looked at to find them.
+const LOOKED_AT_MAX: usize = 4096;
+
+/// A stored image, and how many of the contents asked for it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Holder {
+    pub(crate) record: ImageRecord,
+    pub(crate) held: u64,
+}
+
+/// Returns the stored images that hold enough of `contents`, in no order. `is_enough` is told how many an image holds.
+pub(crate) fn holders(
+    index: &Index,
+    contents: &HashSet<ContentId>,
+    is_enough: impl Fn(u64, &ImageRecord) -> bool,
+) -> Result<Vec<Holder>> {
+    let mut holders = Vec::new();
+    for overlap in overlaps(index, contents)? {
+        let record = index.image_at(overlap.image)?;
+        if is_enough(overlap.present, &record) {
+            holders.push(Holder { record, held: overlap.present });
+        }
+    }
+    Ok(holders)
+}
+
+/// Returns those that are worth reading, of images with the same contents one: those that hold most, and those that hold
+/// little else.
+pub(crate) fn nearest_holders(
+    index: &Index,
+    contents: &HashSet<ContentId>,
+    is_enough: impl Fn(u64, &ImageRecord) -> bool,
+) -> Result<Vec<Holder>> {
+    let mut overlaps = overlaps(index, contents)?;
+    let (mut sets, mut holders) = (HashSet::new(), Vec::new());
+    let figures: [fn(&Overlap) -> f64; 2] =
+        [|overlap| share(overlap.present, 1), |overlap| share(overlap.present, overlap.content_count)];
+    for figure in figures {
+        let (end, mut looked_at) = (holders.len() + POOL_MAX, 0);
+        for_best(&mut overlaps, figure, |overlap| {
+            looked_at += 1;
+            if sets.insert(index.set_id_at(overlap.image)?) {
+                let record = index.image_at(overlap.image)?;
+                if is_enough(overlap.present, &record) {
+                    holders.push(Holder { record, held: overlap.present });
+                }
+            }
+            let is_done = holders.len() == end || looked_at == LOOKED_AT_MAX;
+            Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    Ok(nearest(holders))
+}
+
+fn overlaps(index: &Index, contents: &HashSet<ContentId>) -> Result<Vec<Overlap>> {
+    // Sizes are not asked for.
+    let mut contents: Vec<Content> = contents.iter().map(|id| Content { id: *id, size_bytes: 0 }).collect();
+    contents.sort_unstable();
+    index.overlaps(&contents, &Platform::default())
+}
+
+/// Returns the holders worth reading: those that hold most, and those that hold little else, without those that have
+/// it all from another holder below them.
+fn nearest(mut holders: Vec<Holder>) -> Vec<Holder> {
+    let by_layers: HashMap<_, u64> =
+        holders.iter().map(|holder| (holder.record.layers.clone(), holder.held)).collect();
+    let has_it_from_below = |holder: &Holder| {
+        let layers = &holder.record.layers;
+        (1..layers.len())
+            .any(|count| by_layers.get(&layers[..count]).is_some_and(|held| *held >= holder.held))
+    };
+    holders.retain(|holder| !has_it_from_below(holder));
+    holders.sort_by_key(|holder| (Reverse(holder.held), holder.record.content_count, holder.record.id));
+    let mut others = holders.split_off(holders.len().min(LARGEST_MAX));
+    let closeness = |holder: &Holder| share(holder.held, holder.record.content_count);
+    others.sort_by(|a, b| closeness(b).total_cmp(&closeness(a)).then_with(|| a.record.id.cmp(&b.record.id)));
+    holders.extend(others.into_iter().take(CLOSEST_MAX));
+    holders
+}
