@@ -3,6 +3,8 @@
 //! Layers first, because a chain ID is certain; then content. Then the verdict, which may be that nothing stored is the
 //! base: an image that shares files with a base need not be built on it.
 
+use std::collections::HashSet;
+
 use layerprint_store::{ImageRecord, Index, MergedView, Result};
 
 use crate::agree::agree;
@@ -111,11 +113,13 @@ impl Answer<'_> {
         Ok(Finding { base: Some(base), runner_up, new, confidence, ..self.blank(verdict, reason)? })
     }
 
-    /// Share of the image's files that stand in a folder.
+    /// Share of the image's contents that stand in a folder. Contents, for a busybox has one under four hundred names.
     fn below(&self, folder: Option<&str>) -> f64 {
         let prefix = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
-        let below = self.view.files().filter(|(path, _)| path.starts_with(prefix.as_bytes())).count() as u64;
-        share(below, self.view.file_count())
+        let below = self.view.files().filter(|(path, _)| path.starts_with(prefix.as_bytes()));
+        let below: HashSet<_> =
+            below.filter(|(_, content)| content.size_bytes > 0).map(|(_, content)| content.id).collect();
+        share(below.len() as u64, self.subject.record.content_count)
     }
 
     /// What of a choice no unrelated candidate has.

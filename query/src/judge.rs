@@ -20,14 +20,16 @@ use crate::weigh::kept;
 
 /// Share of a base's contents, or of their bytes, that must be there to claim it: else half of it is gone, and the rest may
 /// be what relatives share.
-const KEPT_MIN: f64 = 0.5;
+pub(crate) const KEPT_MIN: f64 = 0.5;
 /// Share of both that must be there: the bytes of a library are not the base, nor are all its small files.
 pub(crate) const KEPT_EITHER_MIN: f64 = 0.25;
 /// So many contents that are there may be a part of the base; of fewer, most must be there.
 const MANY: u64 = 32;
+/// Share of the bytes of a small base that is enough: a busybox is one program.
+const KEPT_BYTES_OF_FEW_MIN: f64 = 0.9;
 /// Share of a small base that must be there.
 const KEPT_OF_FEW_MIN: f64 = 0.8;
-/// Share of the image's files that must stand there, too: who moves a base moves what is built on it.
+/// Share of the image's contents that must stand there, too: who moves a base moves what is built on it.
 const BELOW_MIN: f64 = 0.5;
 /// Share of a tree that must be there if it stands in another folder: parts of other images are copied that way.
 pub(crate) const KEPT_MOVED_MIN: f64 = 0.9;
@@ -54,7 +56,7 @@ pub(crate) struct Case<'a> {
     pub(crate) contradiction: Option<String>,
     pub(crate) image: &'a ImageRecord,
     pub(crate) score: f64,
-    /// Share of the image's files that stand in the folder to which the base's tree was moved.
+    /// Share of the image's contents that stand in the folder to which the base's tree was moved.
     pub(crate) below: f64,
     /// Contents of the choice that are there and that no unrelated candidate has, and their bytes.
     pub(crate) uncommon: (u64, u64),
@@ -65,7 +67,8 @@ pub(crate) struct Case<'a> {
 pub(crate) fn is_kept(fates: &Fates, overlap: &Overlap) -> bool {
     let bytes = share(overlap.present_bytes, overlap.record.content_size_bytes);
     let contents = overlap.containment();
-    let is_enough = overlap.present >= MANY || kept(fates) >= KEPT_OF_FEW_MIN;
+    let is_enough =
+        overlap.present >= MANY || kept(fates) >= KEPT_OF_FEW_MIN || bytes >= KEPT_BYTES_OF_FEW_MIN;
     is_enough
         && kept(fates) >= KEPT_MIN
         && contents.max(bytes) >= KEPT_MIN

@@ -267,20 +267,18 @@ impl Index {
         let counts = postings::count(&self.state, contents)?;
         let fitting = self.state.fitting(platform)?;
         let mut overlaps = Vec::new();
-        for image in self.state.images() {
-            let row = self.state.row(image)?;
-            let node = row.node as usize;
-            let present = counts.present.get(node).copied().unwrap_or(0);
+        self.state.each_row(|image, row| {
+            let count = counts.get(row.node as usize).copied().unwrap_or_default();
             let fits = || fitting[image.parts().0].get(row.platform as usize).copied().unwrap_or(false);
-            if present > 0 && fits() {
+            if count.present > 0 && self.state.is_live(image) && fits() {
                 overlaps.push(Overlap {
                     image,
-                    present: present.into(),
-                    present_bytes: counts.present_bytes[node],
+                    present: count.present.into(),
+                    present_bytes: count.present_bytes,
                     content_count: row.content_count.into(),
                 });
             }
-        }
+        })?;
         Ok(overlaps)
     }
 

@@ -188,12 +188,14 @@ impl<'a> Recolour<'a> {
         for (number, colour) in sources {
             let segment = self.segments[*number as usize];
             let shift = segment.facts.nodes_first - self.nodes_first;
-            for posting in postings::decode(segment, *colour)? {
-                let posting = posting?;
+            let is_whole = postings::decode(postings::list(segment, *colour)?, |posting| {
                 let node = (segment.facts.nodes_first + posting.node()) as usize;
                 if self.used.get(node).copied().unwrap_or(false) {
                     merged.push(posting.shifted(shift));
                 }
+            });
+            if !is_whole {
+                return Err(postings::corrupt_list(segment));
             }
         }
         if merged.is_empty() {

@@ -6,8 +6,8 @@
 
 use super::segment::{Section, Segment};
 use super::state::State;
-use crate::cursor::{Cursor, push_varint};
-use crate::error::Result;
+use crate::cursor::push_varint;
+use crate::error::{Result, StoreError};
 use crate::fingerprint::Content;
 use crate::id::ContentId;
 
@@ -48,33 +48,33 @@ pub(crate) fn encode(postings: impl IntoIterator<Item = Posting>, list: &mut Vec
     }
 }
 
-/// Reads a list of postings.
-pub(crate) fn decode(segment: &Segment, colour: u32) -> Result<Postings<'_>> {
-    let bytes = segment.slice(Section::Lists, segment.extent(Section::ListEnds, colour as usize)?)?;
-    Ok(Postings { segment, cursor: Cursor::new(bytes), last: 0 })
-}
-
-/// The postings of a colour.
-pub(crate) struct Postings<'a> {
-    segment: &'a Segment,
-    cursor: Cursor<'a>,
-    last: u32,
-}
-
-impl Iterator for Postings<'_> {
-    type Item = Result<Posting>;
-
-    fn next(&mut self) -> Option<Result<Posting>> {
-        if self.cursor.remaining() == 0 {
-            return None;
+/// Reads a list of postings. False where it makes no sense.
+pub(crate) fn decode(list: &[u8], mut on_posting: impl FnMut(Posting)) -> bool {
+    let (mut last, mut difference, mut shift) = (0_u32, 0_u32, 0);
+    for byte in list {
+        if shift > 28 {
+            return false;
         }
-        let next = self.cursor.varint_u32().ok().and_then(|difference| self.last.checked_add(difference));
-        let Some(next) = next else {
-            return Some(Err(self.segment.corrupt(Section::Lists, "a list of postings does not decode")));
-        };
-        self.last = next;
-        Some(Ok(Posting(next)))
+        difference |= u32::from(byte & 0x7f) << shift;
+        if *byte >= 0x80 {
+            shift += 7;
+            continue;
+        }
+        last = last.wrapping_add(difference);
+        on_posting(Posting(last));
+        (difference, shift) = (0, 0);
     }
+    shift == 0
+}
+
+/// Returns the list of a colour.
+pub(crate) fn list(segment: &Segment, colour: u32) -> Result<&[u8]> {
+    segment.slice(Section::Lists, segment.extent(Section::ListEnds, colour as usize)?)
+}
+
+/// Says that a list makes no sense.
+pub(crate) fn corrupt_list(segment: &Segment) -> StoreError {
+    segment.corrupt(Section::Lists, "a list of postings does not decode")
 }
 
 /// Number of keys of a segment.
@@ -126,18 +126,29 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// How many contents, and how many bytes, each node has of a set.
-pub(crate) struct Counts {
-    pub(crate) present: Vec<u32>,
-    pub(crate) present_bytes: Vec<u64>,
+/// How many contents of a set a node has, and how many bytes they are.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Count {
+    pub(crate) present: u32,
+    pub(crate) present_bytes: u64,
+}
+
+impl Count {
+    /// Sums may wrap on the way, when a node takes away what its parent adds; along a whole chain they do not.
+    fn add(&mut self, other: Self) {
+        self.present = self.present.wrapping_add(other.present);
+        self.present_bytes = self.present_bytes.wrapping_add(other.present_bytes);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.present = self.present.wrapping_sub(other.present);
+        self.present_bytes = self.present_bytes.wrapping_sub(other.present_bytes);
+    }
 }
 
 /// Counts what every node has of some contents, which are sorted and differ.
-///
-/// Sums may wrap on the way, when a node's own postings take away what its parent adds; along a whole chain they do not.
-pub(crate) fn count(state: &State, contents: &[Content]) -> Result<Counts> {
-    let nodes = state.nodes_end() as usize;
-    let mut counts = Counts { present: vec![0; nodes], present_bytes: vec![0; nodes] };
+pub(crate) fn count(state: &State, contents: &[Content]) -> Result<Vec<Count>> {
+    let mut counts = vec![Count::default(); state.nodes_end() as usize];
     for segment in &state.segments {
         add(segment, contents, &mut counts)?;
     }
@@ -147,9 +158,8 @@ pub(crate) fn count(state: &State, contents: &[Content]) -> Result<Counts> {
             let parent = u32::from_le_bytes(parent.try_into().expect("four bytes")) as usize;
             let node = first + number;
             if parent < node {
-                counts.present[node] = counts.present[node].wrapping_add(counts.present[parent]);
-                counts.present_bytes[node] =
-                    counts.present_bytes[node].wrapping_add(counts.present_bytes[parent]);
+                let below = counts[parent];
+                counts[node].add(below);
             }
         }
     }
@@ -157,42 +167,60 @@ pub(crate) fn count(state: &State, contents: &[Content]) -> Result<Counts> {
 }
 
 /// Adds what the postings of one segment say.
-fn add(segment: &Segment, contents: &[Content], counts: &mut Counts) -> Result<()> {
+fn add(segment: &Segment, contents: &[Content], counts: &mut [Count]) -> Result<()> {
+    let first = segment.facts.nodes_first as usize;
+    let counts = counts.get_mut(first..).ok_or_else(|| corrupt_list(segment))?;
+    let found = colours(segment, contents)?;
+    for colour in found.chunk_by(|a, b| a.0 == b.0) {
+        let bytes = colour.iter().fold(0_u64, |sum, (_, size_bytes)| sum.wrapping_add(*size_bytes));
+        let present = u32::try_from(colour.len()).expect("no more than a segment has keys");
+        let (more, mut is_whole) = (Count { present, present_bytes: bytes }, true);
+        is_whole &=
+            decode(list(segment, colour[0].0)?, |posting| match counts.get_mut(posting.node() as usize) {
+                Some(count) if posting.takes() => count.subtract(more),
+                Some(count) => count.add(more),
+                None => is_whole = false,
+            });
+        if !is_whole {
+            return Err(corrupt_list(segment));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the colours of the contents that a segment knows, sorted, each with a size.
+fn colours(segment: &Segment, contents: &[Content]) -> Result<Vec<(u32, u64)>> {
     let probe = Probe::new(segment);
     let mut found: Vec<(u32, u64)> = Vec::new();
     let mut last = None;
     for content in contents {
-        let key = Some(key_of(&content.id));
+        let key = key_of(&content.id);
         // Of several contents with one key the index knows only that there is one.
-        if last == key {
+        if last.replace(key) == Some(key) {
             continue;
         }
-        last = key;
-        if let Some(colour) = probe.colour(key_of(&content.id))? {
+        if let Some(colour) = probe.colour(key)? {
             found.push((colour, content.size_bytes));
         }
     }
     found.sort_unstable();
-    let first = segment.facts.nodes_first;
-    for colour in found.chunk_by(|a, b| a.0 == b.0) {
-        let present = u32::try_from(colour.len()).expect("no more than a segment has keys");
-        let bytes = colour.iter().fold(0_u64, |sum, (_, size_bytes)| sum.wrapping_add(*size_bytes));
-        for posting in decode(segment, colour[0].0)? {
-            let posting = posting?;
-            let node = (first + posting.node()) as usize;
-            let (Some(count), Some(count_bytes)) =
-                (counts.present.get_mut(node), counts.present_bytes.get_mut(node))
-            else {
-                return Err(segment.corrupt(Section::Lists, "a posting of no node"));
-            };
-            if posting.takes() {
-                *count = count.wrapping_sub(present);
-                *count_bytes = count_bytes.wrapping_sub(bytes);
-            } else {
-                *count = count.wrapping_add(present);
-                *count_bytes = count_bytes.wrapping_add(bytes);
-            }
-        }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_come_back_and_those_cut_short_do_not() {
+        let numbers = [0, 1, 2, 63, 64, 8_191, 8_192, 1 << 20, (1 << 30) - 1];
+        let postings: Vec<Posting> = numbers.iter().map(|node| Posting::new(*node, node % 2 == 1)).collect();
+        let mut bytes = Vec::new();
+        encode(postings.iter().copied(), &mut bytes);
+        let mut read = Vec::new();
+        assert!(decode(&bytes, |posting| read.push(posting)));
+        assert_eq!(read, postings);
+        assert!(!decode(&bytes[..bytes.len() - 1], |_| ()));
+        assert!(!decode(&[0xff; 6], |_| ()));
     }
-    Ok(())
 }

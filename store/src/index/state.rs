@@ -257,6 +257,15 @@ impl State {
         row(&self.segments[at.segment as usize], at.number as usize)
     }
 
+    /// Shows the rows of all images, overridden ones among them.
+    pub(crate) fn each_row(&self, mut on_row: impl FnMut(ImageAt, Row)) -> Result<()> {
+        for (index, segment) in self.segments.iter().enumerate() {
+            let rows = segment.all(Section::ImageRows)?.chunks_exact(ROW_BYTES);
+            rows.enumerate().for_each(|(number, bytes)| on_row(image_at(index, number), row_of(bytes)));
+        }
+        Ok(())
+    }
+
     /// Returns the identity of an image's contents.
     pub(crate) fn set_id(&self, at: ImageAt) -> Result<SetId> {
         let segment = &self.segments[at.segment as usize];
@@ -400,9 +409,12 @@ pub(crate) fn count(segment: &Segment, section: Section, bytes: usize) -> u32 {
 
 /// Returns the row of an image of a segment.
 pub(crate) fn row(segment: &Segment, number: usize) -> Result<Row> {
-    let bytes = segment.slice(Section::ImageRows, ROW_BYTES * number..ROW_BYTES * (number + 1))?;
+    segment.slice(Section::ImageRows, ROW_BYTES * number..ROW_BYTES * (number + 1)).map(row_of)
+}
+
+fn row_of(bytes: &[u8]) -> Row {
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-    Ok(Row { node: word(0), content_count: word(4), platform: word(8) })
+    Row { node: word(0), content_count: word(4), platform: word(8) }
 }
 
 fn image_at(segment: usize, number: usize) -> ImageAt {
