@@ -30,6 +30,10 @@ const PLACES_MIN: usize = 3;
 const NEAR: f64 = 2.0;
 /// Part of the best score that is close to it, where the two ways to count prefer different ones.
 const CLOSE: f64 = 0.98;
+/// Files by which the fullest may differ.
+const FULLEST: u64 = 2;
+/// Of the fullest, those named at most.
+const FULLEST_MAX: usize = 8;
 /// Members named at most.
 const NAMED_MAX: usize = 16;
 
@@ -91,9 +95,22 @@ impl Families {
         weighing.weighed.iter().reduce(first)
     }
 
-    /// Returns all that cannot be told from the one with the most evidence, that first.
+    /// Returns all that cannot be told from the one with the most evidence, that first: those with as much, and those of the
+    /// family that explain most files. The certificates in an image may be those of a base with certificates, or were
+    /// added to one without.
     pub(crate) fn near<'a>(&self, weighing: &'a Weighing<'a>, best: &'a Weighed<'a>) -> Vec<&'a Weighed<'a>> {
-        near(weighing, best, |candidate| self.scores[&candidate.place])
+        let mut named = near(weighing, best, |candidate| self.scores[&candidate.place]);
+        let is_related = |other: &&Weighed| self.related[best.place] & (1 << other.place) != 0;
+        let same = |candidate: &Weighed| candidate.fates.count(|fated| fated.fate == Fate::Same);
+        let most = weighing.weighed.iter().filter(is_related).map(same).max().unwrap_or(0);
+        let fullest =
+            weighing.weighed.iter().filter(is_related).filter(|other| same(other) + FULLEST >= most);
+        let fullest: Vec<&Weighed> = fullest
+            .filter(|other| named.iter().all(|one| one.place != other.place))
+            .take(FULLEST_MAX)
+            .collect();
+        named.extend(fullest);
+        named
     }
 
     /// Counts what only the candidate's family has.
