@@ -15,7 +15,8 @@ use crate::find::find;
 use crate::finding::{Base, Evidence, Finding, ImageFacts, Share, Verdict};
 use crate::holding::holders;
 use crate::judge::KEPT_EITHER_MIN;
-use crate::scan::share;
+use crate::lineage::by_chain;
+use crate::scan::{is_candidate, share};
 use crate::subject::{Subject, contents_of};
 
 /// A stored image that is built on another.
@@ -100,6 +101,9 @@ impl Parent {
 
     /// Asks one image what it is built on.
     fn ask(&self, index: &Index, id: &ImageId, transitive: bool) -> Result<Option<Child>> {
+        if !transitive && self.is_built_on_another(index, id)? {
+            return Ok(None);
+        }
         let subject = Subject::stored(index, id)?;
         let finding = find(index, &subject, &id.to_string())?;
         let Some(via) = self.way(&finding).filter(|via| transitive || via.is_empty()) else {
@@ -116,6 +120,17 @@ impl Parent {
             contents: Share::of(present, total),
             via,
         }))
+    }
+
+    /// Returns true if the layers of an image say that its base is another: then `find` says the same, and takes longer.
+    fn is_built_on_another(&self, index: &Index, id: &ImageId) -> Result<bool> {
+        let Some(record) = index.image(id)? else { return Ok(true) };
+        for stored in by_chain(index, &record.layers)? {
+            if is_candidate(index, &record, &stored)? {
+                return Ok(stored.set_id != self.record().set_id);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns what stands between an image and this one; none if it is not built on this one.
