@@ -99,6 +99,9 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "if the disk is full, make room; if that does not help, move {} away: it is made again from the packs",
             path.display()
         ),
+        StoreError::NotMended { .. } => {
+            "run `layerprint reindex` as somebody who may write to the store, with room on its disk".into()
+        }
         StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
         _ => return None,

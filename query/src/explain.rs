@@ -166,12 +166,15 @@ fn compared(
     is_given: bool,
 ) -> Result<Against> {
     let found = finding.base.as_ref().filter(|_| !is_given);
-    let (evidence, lineage) = match found {
-        Some(found) => (Some(found.evidence), found.lineage.clone()),
-        None => (None, lineage::lineage(index, &subject.record, base)?),
+    let (names, evidence, lineage) = match found {
+        Some(found) => (found.names.clone(), Some(found.evidence), found.lineage.clone()),
+        None => {
+            let names = tie_names(index, &base.set_id, &base.platform)?;
+            (names, None, lineage::lineage(index, &subject.record, base)?)
+        }
     };
     Ok(Against {
-        names: tie_names(index, &base.set_id, &base.platform)?,
+        names,
         id: base.id,
         created: base.created.clone(),
         evidence,

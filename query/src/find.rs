@@ -23,6 +23,9 @@ use crate::scan::{Overlap, count, is_candidate, scan, share};
 use crate::subject::{Layers, Subject, contents_of};
 use crate::weigh::{Shortlist, Weighed, Weighing, weigh};
 
+/// Confidence below which no base is claimed. Of what would be claimed below it, nearly half was wrong.
+const CLAIM_CONFIDENCE_MIN: f64 = 0.3;
+
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
 
@@ -85,7 +88,7 @@ impl Answer<'_> {
         let view = layers.view();
         let files = compare::compare(&view, self.view);
         let lineage = lineage::lineage(self.index, &self.subject.record, record)?;
-        let runner_up = self.next_best(record, &lineage);
+        let rival = self.next_best(record, &lineage, &[]);
         let contradiction = choice.weighed.and_then(|weighed| contradicts(self.weighing, weighed));
         let contradiction = contradiction.map(|other| self.names(&other.overlap.record)).transpose()?;
         let agreement = agree(&view, self.view, &files);
@@ -93,7 +96,7 @@ impl Answer<'_> {
             choice,
             files: &files,
             agreement,
-            rival_score: runner_up.map(|rival| rival.score),
+            rival_score: rival.map(|rival| rival.score),
             contradiction: contradiction.map(|names| names.join(", ")),
             image: &self.subject.record,
             score: self.score(choice),
@@ -103,8 +106,11 @@ impl Answer<'_> {
         if verdict == Verdict::None {
             return self.nothing(reason);
         }
-        let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
+        let alone = confidence(choice.evidence, &Grounds::of(choice, agreement, self.margin(choice, &[])));
+        let (verdict, reason) = doubted(verdict, reason, alone);
         let near = if verdict == Verdict::Family { self.near(choice) } else { Vec::new() };
+        let runner_up = self.next_best(record, &lineage, &near);
+        let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
         let grounds = Grounds::of(choice, agreement, self.margin(choice, &near));
         let near: Vec<&ImageRecord> = near.iter().map(|weighed| &weighed.overlap.record).collect();
         let base = self.base(choice, &near, files, lineage)?;
@@ -229,11 +235,13 @@ impl Answer<'_> {
         weighed.unwrap_or_else(|| rank::score(choice.overlap, self.weighing.lambda))
     }
 
-    /// The best candidate that differs from the base and is not one of its ancestors, which are expected to fit.
-    fn next_best(&self, base: &ImageRecord, lineage: &[Kin]) -> Option<&Weighed<'_>> {
+    /// The best candidate that differs from the base, is not named with it, and is not one of its ancestors, which are
+    /// expected to fit.
+    fn next_best(&self, base: &ImageRecord, lineage: &[Kin], named: &[&Weighed]) -> Option<&Weighed<'_>> {
         self.weighing.weighed.iter().find(|ranked| {
             let set = ranked.overlap.record.set_id;
-            let is_worth_a_word = ranked.overlap.containment() >= RUNNER_UP_MIN;
+            let is_worth_a_word = ranked.overlap.containment() >= RUNNER_UP_MIN
+                && !named.iter().any(|named| named.place == ranked.place);
             is_worth_a_word && set != base.set_id && !lineage.iter().any(|kin| kin.set_id == set)
         })
     }
@@ -276,6 +284,17 @@ impl Answer<'_> {
             same_content_as,
         })
     }
+}
+
+/// A base of which it is unlikely that it is one is not claimed.
+fn doubted(verdict: Verdict, reason: String, confidence: f64) -> (Verdict, String) {
+    if verdict != Verdict::Base || confidence >= CLAIM_CONFIDENCE_MIN {
+        return (verdict, reason);
+    }
+    let reason = format!(
+        "{reason}, but so much of what both have differs that a relative of it that is not stored is more likely"
+    );
+    (Verdict::Family, reason)
 }
 
 fn new(view: &MergedView, bases: &[&MergedView]) -> New {

@@ -58,11 +58,14 @@ pub(crate) fn nearest_holders(
         [|overlap| share(overlap.present, 1), |overlap| share(overlap.present, overlap.content_count)];
     for figure in figures {
         let (end, mut looked_at) = (holders.len() + POOL_MAX, 0);
-        for_best(&mut overlaps, figure, |overlap| {
+        for_best(index, &mut overlaps, figure, |overlap| {
             looked_at += 1;
-            if sets.insert(index.set_id_at(overlap.image)?) {
+            let set = index.set_id_at(overlap.image)?;
+            if !sets.contains(&set) {
                 let record = index.image_at(overlap.image)?;
+                // Another image with these contents may be enough where this one is not: it is for another platform.
                 if is_enough(overlap.present, &record) {
+                    sets.insert(set);
                     holders.push(Holder { record, held: overlap.present });
                 }
             }

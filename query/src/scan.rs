@@ -92,7 +92,7 @@ impl Chosen<'_> {
         figure: impl Fn(&layerprint_store::Overlap) -> f64,
     ) -> Result<()> {
         let end = self.overlaps.len() + max;
-        for_best(shared, figure, |overlap| {
+        for_best(self.index, shared, figure, |overlap| {
             self.take_one(overlap)?;
             Ok(if self.overlaps.len() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })

@@ -58,6 +58,14 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
+    /// The index is behind or damaged, and could not be mended.
+    #[error("{path}: the index is behind or damaged, and cannot be mended: {problem}")]
+    NotMended {
+        /// The store.
+        path: PathBuf,
+        /// What was in the way.
+        problem: String,
+    },
     /// Bytes are not those that were written.
     #[error("{what} {key}: corrupt at offset {offset_bytes}: {problem}")]
     Corrupt {

@@ -233,12 +233,13 @@ impl Store {
 
 fn names_of(journal: &Journal, image: &ImageId) -> Result<Vec<String>> {
     let keys = journal.keys(Tree::ImageNames, image.as_bytes());
-    keys.map(|key| {
-        let key = key?;
-        let name = key.get(32..).and_then(|name| std::str::from_utf8(name).ok());
-        name.map(str::to_owned).ok_or_else(|| corrupt_record(Tree::ImageNames, &key, "not a reference"))
-    })
-    .collect()
+    keys.map(|key| name_in(&key?)).collect()
+}
+
+/// Returns the reference in a key of `ImageNames`.
+fn name_in(key: &[u8]) -> Result<String> {
+    let name = key.get(32..).and_then(|name| std::str::from_utf8(name).ok());
+    name.map(str::to_owned).ok_or_else(|| corrupt_record(Tree::ImageNames, key, "not a reference"))
 }
 
 /// Returns the references of an image, sorted, and when each was last seen to stand for it.
@@ -250,10 +251,16 @@ fn names_seen(journal: &Journal, image: &ImageId) -> Result<Vec<(String, u64)>> 
     names_of(journal, image)?.into_iter().map(seen).collect()
 }
 
-/// Returns what the index keeps of an image.
+/// Returns what the index keeps of an image, as it was committed.
 pub(crate) fn indexed(journal: &Journal, image: &ImageId) -> Result<Option<IndexedImage>> {
-    let Some(record) = journal.record(Tree::Images, image.as_bytes())? else { return Ok(None) };
-    Ok(Some(IndexedImage { record, names: names_seen(journal, image)? }))
+    let Some(record) = journal.committed_record(Tree::Images, image.as_bytes())? else { return Ok(None) };
+    let mut names = Vec::new();
+    for key in journal.committed_keys(Tree::ImageNames, image.as_bytes()) {
+        let name = name_in(&key?)?;
+        let seen: Option<Seen> = journal.committed_record(Tree::Names, &name_key(&name, image))?;
+        names.push((name, seen.map_or(0, |seen| seen.unix_s)));
+    }
+    Ok(Some(IndexedImage { record, names }))
 }
 
 fn put_image(writer: &mut Writer<'_>, record: &ImageRecord) -> Result<()> {

@@ -108,7 +108,9 @@ impl Index {
         match (mended, Self::published(path)) {
             // Whoever has the store mends it, or has meanwhile.
             (Err(locked @ StoreError::Locked { .. }), opened) => opened.map_err(|_| locked),
-            (Err(error), _) => Err(error),
+            (Err(error), _) => {
+                Err(StoreError::NotMended { path: path.to_owned(), problem: error.to_string() })
+            }
             (Ok(()), opened) => opened,
         }
     }
@@ -204,8 +206,7 @@ impl Index {
 
     /// Returns the image that a manifest describes.
     pub fn image_of_manifest(&self, manifest: &BlobDigest) -> Result<Option<ImageId>> {
-        let at = self.state.image_of_manifest(manifest)?;
-        at.map(|at| Ok(self.image_at(at)?.id)).transpose()
+        self.state.image_of_manifest(manifest)?.map(|at| self.state.image_id(at)).transpose()
     }
 
     /// Returns the images whose whole stack of layers has this chain ID.
@@ -287,6 +288,12 @@ impl Index {
         self.state.set_id(at)
     }
 
+    /// Returns the identity of an image's contents and its own, by which images are put in an order that does not depend on
+    /// when they were stored.
+    pub fn key_at(&self, at: ImageAt) -> Result<(SetId, ImageId)> {
+        Ok((self.state.set_id(at)?, self.state.image_id(at)?))
+    }
+
     /// Returns true if an image has all layers of a chain, and others above them.
     pub fn is_above(&self, at: ImageAt, chain: &ChainId) -> Result<bool> {
         let Some(below) = self.state.node_of_chain(chain)? else { return Ok(false) };
@@ -315,8 +322,8 @@ impl Index {
     }
 
     fn ids(&self, images: &[ImageAt]) -> Result<Vec<ImageId>> {
-        let id = |at: &ImageAt| Ok(self.image_at(*at)?.id);
-        let mut ids: Vec<ImageId> = images.iter().map(id).collect::<Result<_>>()?;
+        let mut ids: Vec<ImageId> =
+            images.iter().map(|at| self.state.image_id(*at)).collect::<Result<_>>()?;
         ids.sort_unstable();
         Ok(ids)
     }

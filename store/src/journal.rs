@@ -134,6 +134,33 @@ impl Journal {
         })
     }
 
+    /// Returns the record of a key as it was committed.
+    pub(crate) fn committed_record<T: DeserializeOwned>(&self, tree: Tree, key: &[u8]) -> Result<Option<T>> {
+        let Some(sealed) = self.catalogue.get(tree, key)? else { return Ok(None) };
+        parse(tree, key, &self.unseal(tree, key, &sealed)?).map(Some)
+    }
+
+    /// Returns true if a key had a value when it was committed last.
+    pub(crate) fn is_committed(&self, tree: Tree, key: &[u8]) -> Result<bool> {
+        Ok(self.catalogue.get(tree, key)?.is_some())
+    }
+
+    /// Returns the committed keys that begin with `prefix`, in order.
+    pub(crate) fn committed_keys(&self, tree: Tree, prefix: &[u8]) -> impl Iterator<Item = Result<Vec<u8>>> {
+        self.catalogue.scan(tree, prefix).map(|pair| pair.map(|(key, _)| key))
+    }
+
+    /// Returns all committed records of a tree, in order of keys.
+    pub(crate) fn committed_records<T: DeserializeOwned>(
+        &self,
+        tree: Tree,
+    ) -> impl Iterator<Item = Result<T>> {
+        self.catalogue.scan(tree, &[]).map(move |pair| {
+            let (key, sealed) = pair?;
+            parse(tree, &key, &self.unseal(tree, &key, &sealed)?)
+        })
+    }
+
     /// Returns all records of a tree, in order of keys.
     pub(crate) fn records<T: DeserializeOwned>(&self, tree: Tree) -> impl Iterator<Item = Result<T>> {
         self.records_by_key(tree).map(|pair| pair.map(|(_, record)| record))

@@ -358,3 +358,45 @@ fn readers_beside_a_writer_see_groups_whole() {
         }
     });
 }
+
+#[test]
+fn a_damaged_layer_keeps_no_other_image_from_being_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create_or_open(&path).unwrap();
+    let (damaged, whole) = (put(&store, 1, &[300], "damaged:1"), put(&store, 2, &[300], "whole:1"));
+    store.commit().unwrap();
+    drop(store);
+    let pack = path.join("packs/00000000.pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    // In the first body, behind the headers of pack and frame.
+    bytes[32 + 80 + 100] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    fs::remove_file(path.join("CURRENT")).unwrap();
+    let index = Index::open(&path).unwrap();
+    assert_eq!(index.image(&damaged.id).unwrap(), Some(damaged.clone()));
+    assert!(matches!(index.fingerprint(&damaged.layers[0]), Err(StoreError::Corrupt { what: "pack", .. })));
+    let contents = index.fingerprint(&whole.layers[0]).unwrap().unwrap().contents();
+    let overlaps = index.overlaps(&contents, &Platform::default()).unwrap();
+    assert_eq!(overlaps.len(), 1);
+    assert_eq!((overlaps[0].present, index.image_at(overlaps[0].image).unwrap().id), (300, whole.id));
+}
+
+#[test]
+fn building_again_publishes_what_is_committed_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create_or_open(&path).unwrap();
+    let first = put(&store, 1, &[10], "first:1");
+    store.commit().unwrap();
+    // Gone while the store is open, and built again with what is put meanwhile, as it is committed.
+    let segment = fs::read_dir(path.join("segments")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(&segment).unwrap();
+    let second = put(&store, 2, &[10], "second:1");
+    store.reindex().unwrap();
+    let ids = |index: &Index| index.images().map(|image| image.unwrap().id).collect::<BTreeSet<_>>();
+    assert_eq!(ids(&store.index().unwrap()), BTreeSet::from([first.id, second.id]));
+    put(&store, 3, &[10], "third:1");
+    drop(store);
+    assert_eq!(ids(&Index::open(&path).unwrap()), BTreeSet::from([first.id, second.id]));
+}

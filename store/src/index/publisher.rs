@@ -19,10 +19,12 @@ use super::views::{self, Layers, Stack};
 use crate::body;
 use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
+use crate::fingerprint::Fingerprint;
 use crate::frame::Place;
 use crate::id::{BlobDigest, DiffId, ImageId};
+use crate::images;
 use crate::journal::Journal;
-use crate::record::LayerRecord;
+use crate::record::{ImageRecord, LayerRecord};
 
 /// Entries of the layers that are held at one time while postings are made of them.
 const ENTRIES_MAX: u64 = 400_000;
@@ -110,13 +112,14 @@ impl Publisher {
 
     /// Builds all segments again.
     pub(crate) fn reindex(&mut self, journal: &Journal, observer: Observer) -> Result<()> {
+        // What is pending is left out: it belongs to the next commit, or, if the process dies, to none.
         self.state = State::default();
         let mut order = Order::new();
-        for record in journal.records::<crate::record::ImageRecord>(Tree::Images) {
+        for record in journal.committed_records::<ImageRecord>(Tree::Images) {
             let record = record?;
             order.push((record.layers, record.id));
         }
-        let load = |id: &ImageId| crate::images::indexed(journal, id);
+        let load = |id: &ImageId| images::indexed(journal, id);
         self.build(
             journal,
             order,
@@ -154,16 +157,16 @@ impl Publisher {
     /// Compares all images with what is published: some commits were not, or not whole.
     fn catch_up(&mut self, journal: &Journal) -> Result<()> {
         let mut fresh = Fresh { blobs: all_blobs(journal)?, ..Fresh::default() };
-        for record in journal.records::<crate::record::ImageRecord>(Tree::Images) {
+        for record in journal.committed_records::<ImageRecord>(Tree::Images) {
             let id = record?.id;
-            let Some(image) = crate::images::indexed(journal, &id)? else { continue };
+            let Some(image) = images::indexed(journal, &id)? else { continue };
             if !self.has(&image)? {
                 fresh.images.insert(id, image);
             }
         }
         for at in self.state.images() {
-            let id = self.state.indexed(at)?.record.id;
-            if !journal.contains(Tree::Images, id.as_bytes())? {
+            let id = self.state.image_id(at)?;
+            if !journal.is_committed(Tree::Images, id.as_bytes())? {
                 fresh.gone.insert(id);
             }
         }
@@ -298,13 +301,7 @@ impl Chunk {
 
     fn read(&self, journal: &Journal) -> Result<Layers> {
         let wanted: BTreeSet<&DiffId> = self.stacks.iter().flat_map(|stack| &stack.layers).collect();
-        let read = |diff_id: &&DiffId| {
-            let bytes = journal.get(Tree::Bodies, diff_id.as_bytes())?;
-            let bytes = bytes.ok_or_else(|| missing(diff_id))?;
-            let fingerprint = body::decode(&bytes).map_err(StoreError::body(**diff_id))?;
-            Ok((**diff_id, Arc::new(fingerprint)))
-        };
-        wanted.par_iter().map(read).collect()
+        wanted.par_iter().map(|diff_id| Ok((**diff_id, Arc::new(fingerprint(journal, diff_id)?)))).collect()
     }
 }
 
@@ -316,6 +313,19 @@ fn merge_from(sizes: &[u64]) -> Option<usize> {
         let largest = levels.clone().max().unwrap_or(0);
         levels.filter(|level| *level == largest).count() >= SEGMENTS_OF_A_SIZE
     })
+}
+
+/// Reads a layer. One that is damaged has no contents to the index: whoever asks about it is told, all others are not
+/// kept waiting for it.
+fn fingerprint(journal: &Journal, diff_id: &DiffId) -> Result<Fingerprint> {
+    let read = || {
+        let bytes = journal.get(Tree::Bodies, diff_id.as_bytes())?;
+        body::decode(&bytes.ok_or_else(|| missing(diff_id))?).map_err(StoreError::body(*diff_id))
+    };
+    match read() {
+        Err(StoreError::Corrupt { .. }) => Ok(Fingerprint::default()),
+        read => read,
+    }
 }
 
 fn place_of(journal: &Journal, diff_id: &DiffId) -> Result<Place> {

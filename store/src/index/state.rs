@@ -272,6 +272,12 @@ impl State {
         segment.id_at(Section::SetIds, at.number as usize).map(SetId::from_bytes)
     }
 
+    /// Returns the id of an image.
+    pub(crate) fn image_id(&self, at: ImageAt) -> Result<ImageId> {
+        let segment = &self.segments[at.segment as usize];
+        segment.id_at(Section::ImageIds, at.number as usize).map(ImageId::from_bytes)
+    }
+
     /// Returns an image's record, as it is stored.
     pub(crate) fn record_bytes(&self, at: ImageAt) -> Result<&[u8]> {
         let segment = &self.segments[at.segment as usize];
