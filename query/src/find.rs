@@ -25,6 +25,8 @@ use crate::weigh::{Shortlist, Weighed, Weighing, weigh};
 
 /// Confidence below which no base is claimed. Of what would be claimed below it, nearly half was wrong.
 const CLAIM_CONFIDENCE_MIN: f64 = 0.3;
+/// Files that must differ for that: releases differ in many, and one that was edited tells none from another.
+const DOUBT_MODIFIED_MIN: u64 = 5;
 
 /// Paths given as examples of what tells two bases apart.
 const EXAMPLES_MAX: usize = 5;
@@ -107,7 +109,8 @@ impl Answer<'_> {
             return self.nothing(reason);
         }
         let alone = confidence(choice.evidence, &Grounds::of(choice, agreement, self.margin(choice, &[])));
-        let (verdict, reason) = doubted(verdict, reason, alone);
+        let is_doubted = alone < CLAIM_CONFIDENCE_MIN && files.modified >= DOUBT_MODIFIED_MIN;
+        let (verdict, reason) = if is_doubted { doubted(verdict, reason) } else { (verdict, reason) };
         let near = if verdict == Verdict::Family { self.near(choice) } else { Vec::new() };
         let runner_up = self.next_best(record, &lineage, &near);
         let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
@@ -287,8 +290,8 @@ impl Answer<'_> {
 }
 
 /// A base of which it is unlikely that it is one is not claimed.
-fn doubted(verdict: Verdict, reason: String, confidence: f64) -> (Verdict, String) {
-    if verdict != Verdict::Base || confidence >= CLAIM_CONFIDENCE_MIN {
+fn doubted(verdict: Verdict, reason: String) -> (Verdict, String) {
+    if verdict != Verdict::Base {
         return (verdict, reason);
     }
     let reason = format!(
