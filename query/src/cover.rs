@@ -29,15 +29,20 @@ use crate::subject::Subject;
 
 /// Least part, in distinct contents: a handful of files may be in two images for many reasons. Of a smaller stored image
 /// all must be there.
-const CONTENTS_MIN: u64 = 50;
-/// Least part in bytes, so that nobody is named for licences.
-const BYTES_MIN: u64 = 256 << 10;
+const CONTENTS_MIN: u64 = 20;
+/// Least part in bytes.
+const BYTES_MIN: u64 = 64 << 10;
+/// What is less in one or the other is small: at its own place, certificates that a package brought are no less.
+const LARGE_CONTENTS_MIN: u64 = 50;
+const LARGE_BYTES_MIN: u64 = 256 << 10;
 /// Most parts of one image.
 const PARTS_MAX: usize = 8;
 /// What holds so few files less than the best holds the part as well; of two that differ by less, nothing tells.
 const DECISIVE_MIN: usize = 5;
 /// Images of so many repositories hold what is commonplace, certificates or time zones, and name nobody.
 const REPOSITORIES_MAX: usize = 4;
+/// And so many hold what is small, if it stands at the same place in them: each may have it by itself.
+const SMALL_REPOSITORIES_MAX: usize = 1;
 
 /// A part of an image that further stored images hold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -166,9 +171,10 @@ impl Search<'_> {
             let Some(fit) = self.largest(&donors, &rest) else { break };
             let holders = self.sources(holders(&donors, &rest, &fit), &rest);
             let is_own = self.is_own(&donors, &rest, &fit);
+            let repositories_max = repositories_max(&fit, &rest);
             rest.remove(&fit.places.iter().map(|(place, _)| *place).collect::<Vec<_>>());
             let shift = holders.first().map_or_else(|| fit.shift.clone(), |holder| holder.shift.clone());
-            if !is_own && !self.is_commonplace(&holders)? {
+            if !is_own && self.repositories(&holders)? <= repositories_max {
                 parts.push(Found { holders, fit: Fit { shift, ..fit } });
             }
         }
@@ -236,12 +242,12 @@ impl Search<'_> {
         if earlier.is_empty() { sources } else { earlier }
     }
 
-    fn is_commonplace(&self, holders: &[Holder]) -> Result<bool> {
+    fn repositories(&self, holders: &[Holder]) -> Result<usize> {
         let mut repositories = BTreeSet::new();
         for name in self.names(holders)? {
             repositories.insert(repository(&name).to_owned());
         }
-        Ok(repositories.len() > REPOSITORIES_MAX)
+        Ok(repositories.len())
     }
 
     fn names(&self, holders: &[Holder]) -> Result<Vec<String>> {
@@ -285,6 +291,13 @@ impl Search<'_> {
 /// Returns true if so many contents are enough to name an image, or all that it has.
 fn is_substance(contents: u64, record: &ImageRecord) -> bool {
     contents >= CONTENTS_MIN || (contents >= PRESENT_MIN && contents == record.content_count)
+}
+
+/// Returns how many repositories may hold a part that is worth naming.
+fn repositories_max(fit: &Fit, rest: &Rest) -> usize {
+    let (contents, bytes) = fit.contents();
+    let is_large = contents >= LARGE_CONTENTS_MIN && bytes >= LARGE_BYTES_MIN;
+    if is_large || rest.is_move(&fit.shift) { REPOSITORIES_MAX } else { SMALL_REPOSITORIES_MAX }
 }
 
 /// Returns true if one holder has the part from another: it is built on it, or was put together like the image in question,

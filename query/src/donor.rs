@@ -60,9 +60,13 @@ impl Donor {
             && share(self.shared(other.contents()), below.content_count) >= ANCESTOR_CONTAINMENT
     }
 
+    pub(crate) fn has(&self, content: ContentId) -> bool {
+        self.contents.contains(&content)
+    }
+
     /// How many of these contents are here.
     pub(crate) fn shared(&self, contents: impl Iterator<Item = ContentId>) -> u64 {
-        contents.filter(|content| self.contents.contains(content)).count() as u64
+        contents.filter(|content| self.has(*content)).count() as u64
     }
 
     pub(crate) fn contents(&self) -> impl Iterator<Item = ContentId> {

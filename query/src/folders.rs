@@ -4,6 +4,9 @@
 //! `opt/other/usr/lib/perl/strict.pm` differ by what comes before. A file votes for that difference, its shift, and what
 //! stands under the shift that has the most votes is looked at folder by folder: a folder counts if enough of it is
 //! there. Files that are there one by one, as licences and shared packages are, make no folder.
+//!
+//! What was copied over the base's own files, to the same place, is one folder with all that the stored image has in it.
+//! What the base has there as well is no sign against it, unless the two are versions of one image: that is an upgrade.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -29,6 +32,17 @@ const SAME_CONTENTS_MIN: u64 = 50;
 /// Where packages go, everything that the two have in common must stand in such folders, up to this share. What a package
 /// manager installs is strewn over libraries, documents and its own lists; what was copied stands together.
 const TOGETHER_SHARE_MIN: f64 = 0.9;
+
+/// What was copied over the base's own files: so much of all that the two have in common is in one folder,
+const ONE_FOLDER_SHARE_MIN: f64 = 0.95;
+/// of which so much is there, the base's own included,
+const WHOLE_SHARE_MIN: f64 = 0.98;
+/// with so many contents that the base has nowhere.
+const OVER_CONTENTS_MIN: u64 = 20;
+/// Images with so much of the smaller one's contents in common are versions of one, or built on such;
+const VERSION_SHARE_MIN: f64 = 0.6;
+/// and if the base has so many of the folder's paths, an upgrade changed what is in them.
+const UPGRADED_SHARE_MIN: f64 = 0.7;
 
 /// Folders are not looked into further down than this; nothing that was made to be used is so deep.
 const DEPTH_MAX: usize = 64;
@@ -208,7 +222,7 @@ pub(crate) fn fit<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shif
         .map(|(below, content)| {
             let place = shift.place(below);
             let there = rest.by_path.get_key_value(&*place).filter(|(_, there)| there.id == content.id);
-            File { below, place: there.map(|(place, content)| (*place, *content)) }
+            File { below, content: content.id, place: there.map(|(place, content)| (*place, *content)) }
         })
         .collect();
     let mut places = Vec::new();
@@ -219,6 +233,11 @@ pub(crate) fn fit<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shif
         let all: Vec<&[u8]> = files.iter().filter_map(|file| file.place.as_ref().map(at_home)).collect();
         if !is_together(&places.iter().map(at_home).collect::<Vec<_>>(), &all) {
             places.retain(|place| !is_packaged(at_home(place)));
+        }
+        let over =
+            base.map_or_else(Vec::new, |base| Over { donor, base, rest, shift: &shift }.places(&files));
+        if over.len() > places.len() {
+            places = over;
         }
     }
     places.sort_unstable();
@@ -240,12 +259,93 @@ pub(crate) fn best_shift(donor: &Donor, rest: &Rest, fit: &Fit) -> (usize, Shift
     all.reduce(|best, other| if other.0 > best.0 { other } else { best }).expect("one shift is given")
 }
 
+/// How one folder that was copied over the base's own files is found.
+struct Over<'o> {
+    donor: &'o Donor,
+    base: &'o Donor,
+    rest: &'o Rest<'o>,
+    shift: &'o Shift,
+}
+
+impl Over<'_> {
+    /// Returns the files of the rest in the folder, if there is one.
+    fn places<'a>(&self, files: &[File<'_, 'a>]) -> Vec<(&'a [u8], Content)> {
+        let all = files;
+        let (folder, files) = narrowest(all);
+        let present = || files.iter().filter_map(|file| file.place);
+        let new = present().map(|(_, content)| content.id).filter(|content| !self.base.has(*content));
+        let is_copied = !folder.is_empty()
+            && !self.is_installed(all, files)
+            && new.collect::<HashSet<_>>().len() as u64 >= OVER_CONTENTS_MIN
+            && self.is_whole(files)
+            && !self.is_upgrade(files);
+        if is_copied { present().collect() } else { Vec::new() }
+    }
+
+    /// Returns true if both have the same of what package managers keep, besides what is in the folder.
+    fn is_installed(&self, all: &[File], folder: &[File]) -> bool {
+        let listed = |files: &[File]| {
+            let places = files.iter().filter_map(|file| Some(self.rest.at_home(file.place?.0)));
+            places.filter(|place| is_package_list(place)).count()
+        };
+        listed(all) > listed(folder)
+    }
+
+    fn is_whole(&self, files: &[File]) -> bool {
+        let is_base = |file: &File| {
+            let place = self.shift.place(file.below);
+            self.base.content_at(self.rest.at_home(&place)) == Some(file.content)
+        };
+        let there = files.iter().filter(|file| file.place.is_some() || is_base(file)).count() as u64;
+        share(there, files.len() as u64) >= WHOLE_SHARE_MIN
+    }
+
+    fn are_versions(&self) -> bool {
+        let (donor, base) = (self.donor, self.base);
+        let smaller = donor.record.content_count.min(base.record.content_count);
+        share(donor.shared(base.contents()), smaller) >= VERSION_SHARE_MIN
+    }
+
+    fn is_upgrade(&self, files: &[File]) -> bool {
+        let place =
+            |file: &&File| self.base.content_at(self.rest.at_home(&self.shift.place(file.below))).is_some();
+        let both = files.iter().filter(place).count() as u64;
+        share(both, files.len() as u64) >= UPGRADED_SHARE_MIN && self.are_versions()
+    }
+}
+
+/// Returns the narrowest folder with nearly all files that are there, its slash included, and what is in it.
+fn narrowest<'f, 'd, 'a>(files: &'f [File<'d, 'a>]) -> (&'d [u8], &'f [File<'d, 'a>]) {
+    let present = |files: &[File]| files.iter().filter(|file| file.place.is_some()).count() as u64;
+    let (all, mut folder, mut files) = (present(files), &b""[..], files);
+    for _ in 0..DEPTH_MAX {
+        let bytes = folder.len();
+        let most = files.chunk_by(|a, b| same_folder(a.below, b.below, bytes));
+        let Some(most) = most.max_by_key(|files| present(files)) else { break };
+        let Some(end) = most.first().and_then(|file| next_folder(file.below, bytes)) else { break };
+        if share(present(most), all) < ONE_FOLDER_SHARE_MIN {
+            break;
+        }
+        (folder, files) = (&most[0].below[..end], most);
+    }
+    (folder, files)
+}
+
+/// Where the name of the next folder down ends, its slash included.
+fn next_folder(below: &[u8], folder_bytes: usize) -> Option<usize> {
+    let slash = below[folder_bytes..].iter().position(|byte| *byte == b'/');
+    slash.map(|slash| folder_bytes + slash + 1)
+}
+
+fn same_folder(a: &[u8], b: &[u8], folder_bytes: usize) -> bool {
+    next_folder(a, folder_bytes).is_some_and(|end| b.get(..end) == a.get(..end))
+}
+
 /// Returns true if what two images have in common where packages go stands in a few whole folders.
 fn is_together(places: &[&[u8]], all: &[&[u8]]) -> bool {
     let in_folders = places.iter().filter(|place| is_packaged(place)).count() as u64;
     let packaged = all.iter().filter(|place| is_packaged(place)).count() as u64;
-    let both_have_packages =
-        all.iter().any(|place| PACKAGE_LISTS.iter().any(|folder| is_below(place, folder)));
+    let both_have_packages = all.iter().any(|place| is_package_list(place));
     !both_have_packages && share(in_folders, packaged) >= TOGETHER_SHARE_MIN
 }
 
@@ -253,14 +353,19 @@ fn is_packaged(path: &[u8]) -> bool {
     PACKAGED.iter().any(|folder| is_below(path, folder)) && !is_below(path, UNPACKAGED)
 }
 
+fn is_package_list(path: &[u8]) -> bool {
+    PACKAGE_LISTS.iter().any(|folder| is_below(path, folder))
+}
+
 fn is_below(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
-/// A file of a donor: its path below the shift, and where it stands in the rest, if it does.
+/// A file of a donor: its path below the shift, what is in it, and where it stands in the rest, if it does.
 #[derive(Debug, Clone, Copy)]
 struct File<'d, 'a> {
     below: &'d [u8],
+    content: ContentId,
     place: Option<(&'a [u8], Content)>,
 }
 
@@ -290,13 +395,8 @@ impl Rule<'_> {
             places.extend(files.iter().filter_map(|file| file.place));
             return;
         }
-        let next = |file: &File| {
-            let slash = file.below[folder_bytes..].iter().position(|byte| *byte == b'/');
-            slash.map(|slash| folder_bytes + slash + 1)
-        };
-        let same = |a: &File, b: &File| next(a).is_some_and(|end| b.below.get(..end) == a.below.get(..end));
-        for folder in files.chunk_by(same) {
-            if let Some(end) = folder.first().and_then(next) {
+        for folder in files.chunk_by(|a, b| same_folder(a.below, b.below, folder_bytes)) {
+            if let Some(end) = folder.first().and_then(|file| next_folder(file.below, folder_bytes)) {
                 self.collect(folder, end, places);
             }
         }

@@ -90,8 +90,10 @@ fn what_looks_like_a_part_but_is_none_names_nobody() {
         .files("usr/share/doc/python3", 8, 200..202)
         .file("var/lib/dpkg/info/python3.list", 8, 300);
     let python = debian().named("python:3").layer(packages.clone());
-    let stored = store(holders.iter().chain([&debian(), &python, &alpine()]));
-    let small = (0..49).fold(Layer::new(), |layer, index| layer.file(&format!("opt/{index:04}"), 8, index));
+    let tool = Layer::new().files("usr/lib/tool", 10, 0..19).files("usr/bin", 10, 19..60);
+    let tool = image("tool:1").layer(tool);
+    let stored = store(holders.iter().chain([&debian(), &python, &alpine(), &tool]));
+    let small = Layer::new().files("opt/tool", 10, 0..19);
     let strewn = (0..200)
         .fold(Layer::new(), |layer, index| layer.file(&format!("opt/{index}/{:04}", 200 - index), 8, index));
     let cases = [
@@ -128,6 +130,44 @@ fn a_later_release_beside_the_base_is_told_by_few_files() {
     let found = stored.find(&mixed);
     assert_eq!(found.base.unwrap().names, ["debian:12"]);
     assert_eq!(told(&found.cover), ["debian:12.1 300/300 1.00 usr/lib:opt/other/usr/lib"]);
+}
+
+#[test]
+fn a_folder_copied_over_the_base_s_own_is_a_part() {
+    let other = Layer::new().files("usr/lib", 11, 0..100).files("usr/share/other", 12, 0..300);
+    let stored = store(&[debian(), image("other:1").layer(other)]);
+    let mixed = app(debian()).layer(Layer::new().files("usr/lib", 11, 0..100));
+    let found = stored.find(&mixed);
+    assert_eq!(found.base.unwrap().names, ["debian:12"]);
+    assert_eq!(told(&found.cover), ["other:1 100/100 0.25 usr/lib:usr/lib"]);
+}
+
+#[test]
+fn a_folder_upgraded_to_a_later_version_is_no_part() {
+    let release = |name: &str, changed: u64| {
+        let lib = Layer::new().files("usr/lib", changed, 0..40).files("usr/lib", 1, 40..300);
+        let all = lib.files("usr/share", changed, 300..360).files("usr/share", 1, 360..500);
+        image(name).created("2026-01-01T00:00:00Z").layer(all)
+    };
+    let stored = store(&[release("debian:12", 1), release("debian:12.1", 7)]);
+    let upgraded = app(release("debian:12", 1)).layer(Layer::new().files("usr/lib", 7, 0..40)).squashed();
+    let found = stored.find(&upgraded);
+    assert_eq!(found.base.unwrap().names, ["debian:12"]);
+    assert_eq!(told(&found.cover), [""; 0]);
+}
+
+#[test]
+fn a_small_part_at_its_own_place_is_told_if_one_repository_has_it() {
+    let common = || Layer::new().files("usr/share/ca", 9, 0..30);
+    let holder = |name: &str, seed| {
+        image(name).layer(Layer::new().files(&format!("usr/lib/{seed}"), seed, 0..80)).layer(common())
+    };
+    let (nginx, other) = (holder("nginx:1", 41), holder("other:1", 42));
+    let image = app(alpine()).layer(common());
+    let one = store(&[alpine(), nginx.clone()]).find(&image);
+    assert_eq!(told(&one.cover), ["nginx:1 30/30 0.27 usr/share/ca:usr/share/ca"]);
+    let two = store(&[alpine(), nginx, other]).find(&image);
+    assert_eq!(told(&two.cover), [""; 0]);
 }
 
 #[test]
