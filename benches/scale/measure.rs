@@ -61,24 +61,36 @@ fn status_bytes(name: &str) -> u64 {
     kibibytes.unwrap_or(0) << 10
 }
 
-/// How long questions took.
+/// How long each question took, in the order of the questions.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Times {
-    pub questions: usize,
-    pub median_ms: f64,
-    pub p99_ms: f64,
-}
+pub struct Times(pub Vec<f64>);
 
 impl Times {
-    pub fn of(mut milliseconds: Vec<f64>) -> Self {
-        milliseconds.sort_by(f64::total_cmp);
-        let questions = milliseconds.len();
-        let at = |per_cent: usize| {
-            let place = (questions * per_cent).div_ceil(100).saturating_sub(1);
-            milliseconds.get(place).copied().unwrap_or(f64::NAN)
-        };
-        Self { questions, median_ms: at(50), p99_ms: at(99) }
+    pub fn questions(&self) -> usize {
+        self.0.len()
     }
+
+    pub fn median_ms(&self) -> f64 {
+        per_cent(&self.0, 50)
+    }
+
+    pub fn p99_ms(&self) -> f64 {
+        per_cent(&self.0, 99)
+    }
+
+    /// How many times as long as another the median question takes, of those that both were asked.
+    pub fn beside(&self, other: &Self) -> f64 {
+        let ratios: Vec<f64> = self.0.iter().zip(&other.0).map(|(own, other)| own / other).collect();
+        per_cent(&ratios, 50)
+    }
+}
+
+/// Returns the least number that so many in a hundred do not exceed.
+pub fn per_cent(numbers: &[f64], share: usize) -> f64 {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_by(f64::total_cmp);
+    let place = (numbers.len() * share).div_ceil(100).saturating_sub(1);
+    numbers.get(place).copied().unwrap_or(f64::NAN)
 }
 
 /// Asks all questions one after another, once unmeasured and once measured, each for no longer than half the time given.
@@ -112,5 +124,5 @@ pub fn ask<T>(
             break;
         }
     }
-    Ok((Times::of(milliseconds), answers))
+    Ok((Times(milliseconds), answers))
 }

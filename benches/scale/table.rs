@@ -5,7 +5,7 @@ use std::fs;
 
 use super::crowd;
 use super::fill::Filled;
-use super::measure::{Memory, Times};
+use super::measure::{Memory, Times, per_cent};
 use super::random::real;
 
 /// One way to answer, at one size of fleet.
@@ -28,8 +28,18 @@ pub struct Section {
     pub checks: Vec<String>,
 }
 
-const HEAD: [&str; 9] =
-    ["", "bytes", "of raw", "built in s", "questions", "median ms", "p99 ms", "peak MiB", "anonymous MiB"];
+const HEAD: [&str; 10] = [
+    "",
+    "bytes",
+    "of raw",
+    "built in s",
+    "questions",
+    "median ms",
+    "p99 ms",
+    "times the first",
+    "peak MiB",
+    "anonymous MiB",
+];
 
 /// Returns the section as Markdown, which reads well enough on a terminal.
 pub fn section(section: &Section) -> String {
@@ -43,7 +53,8 @@ pub fn section(section: &Section) -> String {
         thousands(pairs),
         mebibytes(raw_bytes)
     );
-    let rows: Vec<[String; 9]> = section.rows.iter().map(|row| cells(row, raw_bytes)).collect();
+    let first = section.rows.first().and_then(|row| row.times.as_ref());
+    let rows: Vec<_> = section.rows.iter().map(|row| cells(row, raw_bytes, first)).collect();
     text += &table(&HEAD.map(str::to_owned), &rows);
     for row in section.rows.iter().filter(|row| !row.note.is_empty()) {
         let _ = writeln!(text, "- {}: {}", row.name, row.note);
@@ -52,7 +63,8 @@ pub fn section(section: &Section) -> String {
     text
 }
 
-fn cells(row: &Row, raw_bytes: u64) -> [String; 9] {
+/// `first` is what the row is held against, question by question.
+fn cells(row: &Row, raw_bytes: u64, first: Option<&Times>) -> [String; 10] {
     let times = row.times.as_ref();
     let number = |number: Option<f64>| number.map(significant).unwrap_or_default();
     [
@@ -60,9 +72,10 @@ fn cells(row: &Row, raw_bytes: u64) -> [String; 9] {
         row.bytes.map(mebibytes).unwrap_or_default(),
         row.bytes.map(|bytes| format!("{:.3}", real(bytes) / real(raw_bytes.max(1)))).unwrap_or_default(),
         number(row.build_seconds),
-        times.map(|times| times.questions.to_string()).unwrap_or_default(),
-        number(times.map(|times| times.median_ms)),
-        number(times.map(|times| times.p99_ms)),
+        times.map(|times| times.questions().to_string()).unwrap_or_default(),
+        number(times.map(Times::median_ms)),
+        number(times.map(Times::p99_ms)),
+        number(times.zip(first).map(|(times, first)| times.beside(first))),
         row.memory.map(|memory| (memory.peak_bytes >> 20).to_string()).unwrap_or_default(),
         row.memory.map(|memory| (memory.anonymous_peak_bytes >> 20).to_string()).unwrap_or_default(),
     ]
@@ -104,9 +117,7 @@ pub fn crowd(measured: &crowd::Measured) -> String {
 }
 
 fn median(reports: &[crowd::Report], field: fn(&crowd::Report) -> f64) -> f64 {
-    let mut figures: Vec<f64> = reports.iter().map(field).collect();
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    per_cent(&reports.iter().map(field).collect::<Vec<_>>(), 50)
 }
 
 /// Returns what was measured on, and how to do it again.

@@ -178,7 +178,7 @@ fn ask_index(place: &Place, tool: &str, limit: Duration) -> Result<IndexAsked> {
     // Apart, because the numbers of all images take memory that is not the index's.
     let numbers = numbers(&place.matrix())?;
     let answer = |number| reader.answer(&reader.overlaps(&questions.get(number)?)?, |id| numbers[id]);
-    let answers = (0..times.questions.min(CHECKED)).map(answer).collect::<Result<Vec<_>>>()?;
+    let answers = (0..times.questions().min(CHECKED)).map(answer).collect::<Result<Vec<_>>>()?;
     answers::write(&place.answers(tool), &answers)?;
     Ok(IndexAsked { asked: Asked { times, memory }, opened_ms, size: reader.size() })
 }
