@@ -51,7 +51,7 @@ const TEST_IMAGES: u64 = 500;
 #[derive(Parser)]
 struct Arguments {
     /// Sizes of the fleets
-    #[arg(long, value_delimiter = ',', default_values_t = [2_000, 20_000, 100_000])]
+    #[arg(long, value_delimiter = ',', default_values_t = [2_000])]
     images: Vec<u64>,
     /// Scratch folder [default: a temporary one]
     #[arg(long)]
