@@ -91,11 +91,13 @@ fn compare_below(
     image: &MergedView,
     held: &HashSet<ContentId>,
 ) -> Comparison {
-    let mut counts = Comparison::default();
+    let (mut counts, mut there_now) = (Comparison::default(), image.walk());
     for (path, content) in base.files() {
         counts.total += 1;
-        let there =
-            if folder.is_empty() { image.get(path) } else { image.get(&[folder, b"/", path].concat()) };
+        let there = match folder.is_empty() {
+            true => there_now.get(path),
+            false => there_now.get(&[folder, b"/", path].concat()),
+        };
         match state_of(content, there, held) {
             FileState::Same => {
                 counts.same += 1;

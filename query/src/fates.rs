@@ -102,8 +102,9 @@ fn of<'a>(
 ) -> Fates<'a> {
     let mut places: HashMap<ContentId, usize> = HashMap::new();
     let mut all: Vec<Fated> = Vec::new();
+    let mut there_now = image.walk();
     for (path, content) in base.files().filter(|(_, content)| content.size_bytes > 0) {
-        let there = image.get(path).and_then(Entry::content);
+        let there = there_now.get(path).and_then(Entry::content);
         let fate = fate(content, there, held, holders);
         let fated =
             Fated { path, content: *content, fate, holders: holders[&content.id], cleared_from: None };

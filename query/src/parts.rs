@@ -80,10 +80,10 @@ impl Taker<'_> {
         }
         let view = layers.view();
         let mut changed: BTreeMap<ContentId, bool> = BTreeMap::new();
+        let mut there_now = self.view.walk();
         for (path, content) in view.files().filter(|(_, content)| content.id != ContentId::EMPTY) {
-            let is_file = || self.view.get(path).is_some_and(|entry| entry.content().is_some());
-            let changed = changed.entry(content.id).or_default();
-            *changed = *changed || is_file();
+            let is_file = there_now.get(path).is_some_and(|entry| entry.content().is_some());
+            *changed.entry(content.id).or_default() |= is_file;
         }
         let mut tallies = vec![Tally::default(); layers.iter().count()];
         for (content, changed) in changed {

@@ -30,7 +30,7 @@ pub use error::{Result, StoreError};
 pub use fingerprint::{Content, Entry, EntryKind, Fingerprint};
 pub use images::{Forgotten, Name};
 pub use index::{ImageAt, Index, IndexStats, Overlap};
-pub use merge::MergedView;
+pub use merge::{MergedView, PathWalk};
 pub use record::{Document, ImageRecord, LayerRecord, Platform};
 pub use resolve::Subject;
 pub use store::{BlobRecord, SourceRecord, Stats, Store};

@@ -89,6 +89,11 @@ impl<'a> MergedView<'a> {
         find(&self.nodes, path).map(|index| self.nodes[index].entry)
     }
 
+    /// Looks up paths one after the other, which is cheap where they come in order.
+    pub fn walk(&self) -> PathWalk<'_, 'a> {
+        PathWalk { nodes: &self.nodes, reached: 0 }
+    }
+
     /// Returns the distinct contents of all files, sorted by id, without the empty one.
     pub fn contents(&self) -> Vec<Content> {
         let files = self.files().map(|(_, content)| *content);
@@ -144,6 +149,24 @@ impl<'a> MergedView<'a> {
     pub fn to_fingerprint(&self) -> Fingerprint {
         let squashed = self.nodes.iter().map(|node| Entry { path: node.path.into(), ..node.entry.clone() });
         Fingerprint::from_sorted(squashed.collect())
+    }
+}
+
+/// A place in a view, near which the next path is looked for.
+#[derive(Debug, Clone)]
+pub struct PathWalk<'v, 'a> {
+    nodes: &'v [Node<'a>],
+    reached: usize,
+}
+
+impl<'a> PathWalk<'_, 'a> {
+    /// Returns what stands at a path.
+    pub fn get(&mut self, path: &[u8]) -> Option<&'a Entry> {
+        if self.nodes.get(self.reached).is_none_or(|node| node.path > path) {
+            self.reached = 0;
+        }
+        self.reached = gallop(self.nodes, self.reached, path);
+        self.nodes.get(self.reached).filter(|node| node.path == path).map(|node| node.entry)
     }
 }
 

@@ -292,3 +292,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_walk_finds_what_a_look_up_finds_in_any_order() {
+    let paths: Vec<String> = (0..40).map(|number| format!("d{}/f{number:02}", number % 5)).collect();
+    let layer = Fingerprint::from_entries(paths.iter().map(|path| file(path, 1)).collect());
+    let view = MergedView::of([&layer]);
+    let asked = ["d0/f00", "d4/f39", "a", "d2/f22", "d2/f22", "z", "d1/f06", "d1/f07", "", "d4/f34"];
+    let mut walk = view.walk();
+    for path in asked {
+        assert_eq!(walk.get(path.as_bytes()), view.get(path.as_bytes()), "{path}");
+    }
+    assert_eq!(MergedView::default().walk().get(b"a"), None);
+}
