@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use layerprint_query::{Subject, find};
-use layerprint_store::id::{ContentId, DiffId, SetId};
+use layerprint_store::id::{ContentId, DiffId};
 use layerprint_store::{
     Content, Entry, EntryKind, Fingerprint, ImageRecord, Index, LayerRecord, MergedView, Store,
 };
@@ -135,20 +135,10 @@ impl Stored {
 
 /// Describes an image that was made here, as ingest describes one that was read.
 pub fn record(view: &MergedView, random: &mut Random, layers: usize) -> ImageRecord {
-    let contents = view.contents();
-    ImageRecord {
-        id: random.image_id(),
-        layers: (0..layers).map(|_| random.diff_id()).collect(),
-        platform: layerprint_store::Platform::default(),
-        created: None,
-        set_id: SetId::of_sorted(contents.iter().map(|content| &content.id)),
-        content_count: contents.len() as u64,
-        content_size_bytes: contents.iter().map(|content| content.size_bytes).sum(),
-        file_count: view.file_count(),
-        manifests: Vec::new(),
-        documents: Vec::new(),
-        anomalies: view.anomalies().clone(),
-    }
+    let id = random.image_id();
+    let layers = (0..layers).map(|_| random.diff_id()).collect();
+    let described = ImageRecord::of_contents(id, layers, &view.contents(), view.file_count());
+    ImageRecord { anomalies: view.anomalies().clone(), ..described }
 }
 
 /// Returns what two sorted lists of contents have in common.

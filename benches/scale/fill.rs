@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Result;
-use layerprint_store::id::{ImageId, SetId};
+use layerprint_store::id::ImageId;
 use layerprint_store::{
     Anomalies, Content, Entry, ImageRecord, LayerRecord, MergedView, Platform, Store, body,
 };
@@ -183,17 +183,9 @@ pub fn record(layers: &[Layer], view: &MergedView<'_>, contents: &[Content], dat
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
     let config: Vec<u8> = diff_ids.iter().flat_map(|layer| *layer.as_bytes()).collect();
     ImageRecord {
-        id: ImageId::of_config(&config),
-        layers: diff_ids,
         platform: platform(),
         created: Some(format!("20{:02}-{:02}-01T00:00:00Z", 20 + date / 12, 1 + date % 12)),
-        set_id: SetId::of_sorted(contents.iter().map(|content| &content.id)),
-        content_count: contents.len() as u64,
-        content_size_bytes: contents.iter().map(|content| content.size_bytes).sum(),
-        file_count: view.file_count(),
-        manifests: Vec::new(),
-        documents: Vec::new(),
-        anomalies: Anomalies::default(),
+        ..ImageRecord::of_contents(ImageId::of_config(&config), diff_ids, contents, view.file_count())
     }
 }
 

@@ -23,16 +23,9 @@ pub fn describe(
     let (id, config) = identify(&mut plan, &layers);
     plan.documents.insert(0, (CONFIG.into(), BlobDigest::Sha256(*id.as_bytes()), config));
     plan.anomalies.extend(view.anomalies().clone());
-    let contents = view.contents();
     let record = ImageRecord {
-        id,
-        layers,
         platform: plan.platform,
         created: plan.created,
-        set_id: layerprint_store::id::SetId::of_sorted(contents.iter().map(|content| &content.id)),
-        content_count: contents.len() as u64,
-        content_size_bytes: contents.iter().map(|content| content.size_bytes).fold(0, u64::saturating_add),
-        file_count: view.file_count(),
         manifests: plan.manifest.into_iter().collect(),
         documents: plan
             .documents
@@ -40,6 +33,7 @@ pub fn describe(
             .map(|(media_type, digest, _)| Document { media_type: media_type.clone(), digest: *digest })
             .collect(),
         anomalies: plan.anomalies,
+        ..ImageRecord::of_contents(id, layers, &view.contents(), view.file_count())
     };
     (record, plan.documents.into_iter().map(|(_, digest, bytes)| (digest, bytes)).collect())
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
-use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Index, Store, StoreError};
+use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Index, RecentLayers, Store, StoreError};
 
 use crate::image::KeptDocument;
 use crate::layer::LayerRead;
@@ -53,12 +53,12 @@ pub struct ImageRead {
 /// Puts everything into a store, without committing.
 pub(crate) struct StoreSink<'a> {
     store: &'a Store,
-    recent: Recent,
+    recent: RecentLayers,
 }
 
 impl<'a> StoreSink<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, recent: Recent::with_weighter(RECENT_LAYERS, RECENT_ENTRIES_MAX, EntryCount) }
+        Self { store, recent: RecentLayers::new(RECENT_ENTRIES_MAX) }
     }
 }
 
@@ -208,22 +208,8 @@ fn known_image(index: &Index, manifest: &BlobDigest) -> Result<Option<ImageRecor
     index.image_of_manifest(manifest)?.map_or(Ok(None), |id| index.image(&id))
 }
 
-/// Fingerprints used lately: the layers of one base are wanted for every image built on it.
-type Recent = quick_cache::sync::Cache<DiffId, Arc<Fingerprint>, EntryCount>;
-
-/// Entries kept in all. One takes about 150 bytes, so this is some 75 MiB.
+/// Entries of layers that are kept in all, some 75 MiB.
 const RECENT_ENTRIES_MAX: u64 = 500_000;
-/// How many layers that may be: a hint for the cache's own tables.
-const RECENT_LAYERS: usize = 5_000;
-
-#[derive(Clone)]
-struct EntryCount;
-
-impl quick_cache::Weighter<DiffId, Arc<Fingerprint>> for EntryCount {
-    fn weight(&self, _diff_id: &DiffId, fingerprint: &Arc<Fingerprint>) -> u64 {
-        fingerprint.entries().len().max(1) as u64
-    }
-}
 
 /// A thread that panicked has been reported; what it held is whole, for every change here is a single step.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

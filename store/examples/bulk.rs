@@ -67,20 +67,10 @@ fn entry(path: &str, mode: u32, kind: EntryKind) -> Entry {
 }
 
 fn image(layers: &[DiffId], view: &MergedView<'_>) -> ImageRecord {
-    let contents = view.contents();
-    ImageRecord {
-        id: ImageId::of_config(layers.last().map_or(&[], |layer| &layer.as_bytes()[..])),
-        layers: layers.to_vec(),
-        platform: Platform { os: "linux".into(), architecture: "amd64".into(), ..Platform::default() },
-        created: None,
-        set_id: view.set_id(),
-        content_count: contents.len() as u64,
-        content_size_bytes: contents.iter().map(|content| content.size_bytes).sum(),
-        file_count: view.file_count(),
-        manifests: Vec::new(),
-        documents: Vec::new(),
-        anomalies: Anomalies::default(),
-    }
+    let id = ImageId::of_config(layers.last().map_or(&[], |layer| &layer.as_bytes()[..]));
+    let platform = Platform { os: "linux".into(), architecture: "amd64".into(), ..Platform::default() };
+    let described = ImageRecord::of_contents(id, layers.to_vec(), &view.contents(), view.file_count());
+    ImageRecord { platform, ..described }
 }
 
 /// User and system CPU seconds of this process, and the most memory it has had resident, in MB.

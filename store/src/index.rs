@@ -29,6 +29,7 @@ use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
 use crate::journal::frame_key;
 use crate::layout::Layout;
 use crate::pack::Packs;
+use crate::recent::RecentLayers;
 use crate::record::{ImageRecord, Platform};
 use crate::store::Store;
 
@@ -45,17 +46,15 @@ const CHECKED_AT_OPEN_BYTES_MAX: u64 = 32 << 20;
 /// How often it is tried to open what is live while it is replaced.
 const ATTEMPTS_MAX: usize = 100;
 
-/// Entries of layers that are kept after they were read. One takes some 150 bytes.
+/// Entries of layers that are kept after they were read, some 40 MiB.
 const RECENT_ENTRIES_MAX: u64 = 250_000;
-/// How many layers that may be: a hint for the cache's own tables.
-const RECENT_LAYERS: usize = 2_000;
 
 /// See the module.
 pub struct Index {
     root: PathBuf,
     state: State,
     packs: Packs,
-    recent: quick_cache::sync::Cache<DiffId, Arc<Fingerprint>, EntryCount>,
+    recent: RecentLayers,
 }
 
 /// An image, and what it has of a set of contents.
@@ -154,8 +153,7 @@ impl Index {
         if size_bytes <= CHECKED_AT_OPEN_BYTES_MAX {
             state.segments.iter().try_for_each(|segment| segment.check())?;
         }
-        let recent = quick_cache::sync::Cache::with_weighter(RECENT_LAYERS, RECENT_ENTRIES_MAX, EntryCount);
-        Ok(Self { root, state, packs, recent })
+        Ok(Self { root, state, packs, recent: RecentLayers::new(RECENT_ENTRIES_MAX) })
     }
 
     /// Returns the folder of the store.
@@ -334,14 +332,5 @@ fn is_written(layout: &Layout) -> bool {
     match File::open(layout.catalogue().join("db")) {
         Ok(file) => file.try_lock_shared().is_err(),
         Err(_) => false,
-    }
-}
-
-#[derive(Clone)]
-struct EntryCount;
-
-impl quick_cache::Weighter<DiffId, Arc<Fingerprint>> for EntryCount {
-    fn weight(&self, _layer: &DiffId, fingerprint: &Arc<Fingerprint>) -> u64 {
-        fingerprint.entries().len().max(1) as u64
     }
 }

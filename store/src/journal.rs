@@ -6,8 +6,6 @@
 //! the catalogue a product of the packs. Knows trees and keys; what they mean is the store's business.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::IntoIter;
-use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -15,8 +13,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Catalogue, Pair, Tree};
+use crate::changes::{self, Changes, Scan};
 use crate::error::{Result, StoreError};
-use crate::format::record::{COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL, INLINE, INLINE_BYTES_MAX, PACKED};
+use crate::format::record::{INLINE, INLINE_BYTES_MAX, PACKED};
 use crate::frame::{FrameKind, Place, Position};
 use crate::layout::Layout;
 use crate::pack::Packs;
@@ -25,9 +24,6 @@ use crate::seal::{Seal, corrupt_record};
 /// Key in `meta`: the end of the last commit that was applied.
 const APPLIED: &[u8] = b"applied";
 
-/// Changes by tree and key; none for a removal. Values are sealed.
-type Changes = [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Tree::ALL.len()];
-
 /// Changes that the catalogue does not have yet.
 #[derive(Default)]
 struct Unapplied {
@@ -35,14 +31,6 @@ struct Unapplied {
     pending: Changes,
     /// Part of the commit that is going on.
     committing: Arc<Changes>,
-}
-
-/// One change as it stands in a commit.
-#[derive(Serialize, Deserialize)]
-struct Operation<'a> {
-    tree: u8,
-    key: &'a [u8],
-    value: Option<&'a [u8]>,
 }
 
 /// What the catalogue has of the packs.
@@ -119,10 +107,7 @@ impl Journal {
             let hits = range.take_while(|(key, _)| key.starts_with(prefix));
             changes.extend(hits.map(|(key, value)| (key.clone(), value.clone())));
         }
-        Scan {
-            changes: changes.into_iter().peekable(),
-            catalogue: self.catalogue.scan(tree, prefix).peekable(),
-        }
+        Scan::new(changes, self.catalogue.scan(tree, prefix))
     }
 
     /// Returns all pairs whose key begins with `prefix`, in order of keys.
@@ -290,7 +275,7 @@ impl Journal {
             if unapplied.pending.iter().all(BTreeMap::is_empty) {
                 return Ok(None);
             }
-            encode_commit(&unapplied.pending)?
+            changes::encode(&unapplied.pending)?
         };
         let place = self.packs.append(FrameKind::Commit, [0; 32], &payload)?;
         let mut unapplied = self.unapplied.write().unwrap_or_else(PoisonError::into_inner);
@@ -315,15 +300,7 @@ impl Journal {
     }
 
     fn read_commit(&self, place: Place, payload: &[u8]) -> Result<Changes> {
-        let corrupt = || self.packs.corrupt(place.start, "commit does not decode");
-        let encoded = crate::zstd_limited::decompress(payload, COMMIT_BYTES_MAX).map_err(|_| corrupt())?;
-        let operations: Vec<Operation<'_>> = postcard::from_bytes(&encoded).map_err(|_| corrupt())?;
-        let mut changes = Changes::default();
-        for Operation { tree, key, value } in operations {
-            let tree = Tree::from_number(tree).ok_or_else(corrupt)?;
-            changes[tree as usize].insert(key.to_vec(), value.map(<[u8]>::to_vec));
-        }
-        Ok(changes)
+        changes::decode(payload).ok_or_else(|| self.packs.corrupt(place.start, "commit does not decode"))
     }
 
     fn unseal(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
@@ -385,36 +362,6 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Changes laid over the catalogue, both in order of keys.
-struct Scan<I: Iterator<Item = Result<Pair>>> {
-    changes: Peekable<IntoIter<Vec<u8>, Option<Vec<u8>>>>,
-    catalogue: Peekable<I>,
-}
-
-impl<I: Iterator<Item = Result<Pair>>> Iterator for Scan<I> {
-    type Item = Result<Pair>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let changed = self.changes.peek().map(|(key, _)| key);
-            let stored = match self.catalogue.peek() {
-                Some(Ok((key, _))) => Some(key),
-                Some(Err(_)) => return self.catalogue.next(),
-                None => None,
-            };
-            if changed.is_none() || stored.is_some_and(|stored| Some(stored) < changed) {
-                return self.catalogue.next();
-            }
-            if stored == changed {
-                self.catalogue.next();
-            }
-            if let Some((key, Some(value))) = self.changes.next() {
-                return Some(Ok((key, value)));
-            }
-        }
-    }
-}
-
 fn encode(record: &impl Serialize) -> Vec<u8> {
     postcard::to_stdvec(record).expect("records hold nothing that postcard cannot write")
 }
@@ -425,24 +372,6 @@ fn parse<T: DeserializeOwned>(tree: Tree, key: &[u8], value: &[u8]) -> Result<T>
 
 pub(crate) fn frame_key(tree: Tree, key: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new().update(&[tree as u8]).update(key).finalize().as_bytes()
-}
-
-fn encode_commit(changes: &Changes) -> Result<Vec<u8>> {
-    let mut operations = Vec::new();
-    for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
-        operations.extend(changes.iter().map(|(key, value)| Operation {
-            tree: tree as u8,
-            key,
-            value: value.as_deref(),
-        }));
-    }
-    let encoded = encode(&operations);
-    let found = encoded.len() as u64;
-    if found > COMMIT_BYTES_MAX {
-        return Err(StoreError::TooLarge { what: "commit".to_owned(), found, max: COMMIT_BYTES_MAX });
-    }
-    let compressed = zstd::bulk::compress(&encoded, COMMIT_ZSTD_LEVEL);
-    Ok(compressed.expect("compression into memory cannot fail"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::Anomalies;
+use crate::fingerprint::Content;
 use crate::id::{BlobDigest, DiffId, ImageId, SetId};
 
 /// What is known of a layer besides its entries.
@@ -47,6 +48,29 @@ pub struct ImageRecord {
     pub documents: Vec<Document>,
     /// What was odd about the image.
     pub anomalies: Anomalies,
+}
+
+impl ImageRecord {
+    /// Describes an image by its merged view: the distinct, non-empty contents, sorted, and how many files there are. What else
+    /// is known of it is for the caller to fill in.
+    pub fn of_contents(id: ImageId, layers: Vec<DiffId>, contents: &[Content], file_count: u64) -> Self {
+        Self {
+            id,
+            layers,
+            platform: Platform::default(),
+            created: None,
+            set_id: SetId::of_sorted(contents.iter().map(|content| &content.id)),
+            content_count: contents.len() as u64,
+            content_size_bytes: contents
+                .iter()
+                .map(|content| content.size_bytes)
+                .fold(0, u64::saturating_add),
+            file_count,
+            manifests: Vec::new(),
+            documents: Vec::new(),
+            anomalies: Anomalies::default(),
+        }
+    }
 }
 
 /// A small JSON document that came with an image, kept whole.

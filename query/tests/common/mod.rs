@@ -142,19 +142,12 @@ impl Image {
 
     pub fn record(&self) -> ImageRecord {
         let view = MergedView::of(self.layers.iter().map(|layer| &**layer));
-        let contents = view.contents();
+        let id = ImageId::of_config(format!("{} {} {:?}", self.name, self.platform, self.created).as_bytes());
+        let layers = self.layers.iter().map(|layer| diff_id(layer)).collect();
         ImageRecord {
-            id: ImageId::of_config(format!("{} {} {:?}", self.name, self.platform, self.created).as_bytes()),
-            layers: self.layers.iter().map(|layer| diff_id(layer)).collect(),
             platform: self.platform.clone(),
             created: self.created.clone(),
-            set_id: view.set_id(),
-            content_count: contents.len() as u64,
-            content_size_bytes: contents.iter().map(|content| content.size_bytes).sum(),
-            file_count: view.file_count(),
-            manifests: Vec::new(),
-            documents: Vec::new(),
-            anomalies: Anomalies::default(),
+            ..ImageRecord::of_contents(id, layers, &view.contents(), view.file_count())
         }
     }
 
