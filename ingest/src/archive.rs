@@ -5,17 +5,16 @@
 //! The first member decides whether this is an archive of images at all, or the tar of a root file system.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use layerprint_store::id::BlobDigest;
 
 use crate::error::{IngestError, LayerError};
 use crate::fingerprint::clean_path;
-use crate::layer::{LayerRead, Promise, read_layer, read_unpacked};
+use crate::layer::{LayerRead, LayerReader, Promise};
 use crate::limits::Limits;
-use crate::stream::{Stored, Unpacked};
-use crate::tar::{ReadSkip, Stream, TarEntry, TarError, TarKind, TarReader};
+use crate::tar::{ReadSkip, TarEntry, TarError, TarKind, TarReader};
 use crate::tree::{Blob, FileRange, LayerKnown, Member, Tree};
 
 /// Takes a layer that was read on the way and says how to find it again.
@@ -69,22 +68,21 @@ pub enum FrontToBack {
 
 /// Reads an archive that may be compressed, front to back. `on_read` is told of stored bytes, for progress.
 pub fn read(
-    stored: impl Read,
+    stored: impl Read + Send + 'static,
     origin: &str,
-    limits: &Limits,
+    layers: &LayerReader,
     take_layer: TakeLayer,
     on_read: &dyn Fn(u64),
 ) -> Result<FrontToBack, IngestError> {
     let broken = |source| IngestError::Archive { origin: origin.into(), source };
-    let mut unpacked = Unpacked::new(Stored::new(stored, None, on_read), limits).map_err(broken)?;
-    let head = unpacked.read_head(HEAD_BYTES).map_err(broken)?;
-    if !starts_like_images(&head, limits) {
-        let layer = read_unpacked(unpacked, head, &Promise::default(), limits).map_err(broken)?;
+    let mut unpacked = layers.unpack(stored, &Promise::default(), on_read).map_err(broken)?;
+    if !starts_like_images(unpacked.peek().map_err(broken)?, &layers.limits) {
+        let layer = layers.read_unpacked(unpacked, &Promise::default()).map_err(broken)?;
         return Ok(FrontToBack::Rootfs(Box::new(layer)));
     }
-    let mut reader = TarReader::new(Stream(Cursor::new(head).chain(&mut unpacked)), limits.tar.clone());
+    let mut reader = TarReader::new(&mut unpacked, layers.limits.tar.clone());
     let mut collected =
-        Collected { limits, take_layer, members: BTreeMap::new(), documents_bytes: 0, last_error: None };
+        Collected { layers, take_layer, members: BTreeMap::new(), documents_bytes: 0, last_error: None };
     loop {
         match reader.next_entry() {
             Ok(Some(entry)) => collected.add(&entry, &mut reader, origin)?,
@@ -102,9 +100,6 @@ pub fn read(
     unpacked.finish(&Promise::default()).map_err(broken)?;
     Ok(FrontToBack::Images(Tree::Archive { origin: origin.into(), members: collected.members }))
 }
-
-/// Enough to hold the first entry, with its extended headers.
-const HEAD_BYTES: u64 = 64 << 10;
 
 /// Judges by the first entry that is not the root itself: archives of images hold documents, folders named by a
 /// digest and layers; a root file system holds `bin/` or `.dockerenv`. `docker load` takes an archive with any file
@@ -143,7 +138,7 @@ fn digest_in(path: &[u8]) -> Option<BlobDigest> {
 
 /// Members as they come.
 struct Collected<'a> {
-    limits: &'a Limits,
+    layers: &'a LayerReader,
     take_layer: TakeLayer<'a>,
     members: BTreeMap<Vec<u8>, Member>,
     documents_bytes: u64,
@@ -179,13 +174,13 @@ impl Collected<'_> {
         let archive = |source| IngestError::Archive { origin: origin.into(), source };
         let mut body = BufReader::new(reader);
         let first = body.fill_buf().map_err(|error| archive(LayerError::of_stream(error)))?;
-        let small = entry.size_bytes <= self.limits.document_bytes_max;
+        let small = entry.size_bytes <= self.layers.limits.document_bytes_max;
         let json = matches!(first.trim_ascii_start().first(), Some(b'{' | b'[') | None);
         if small && (json || entry.path.ends_with(b".json")) {
             return self.keep_document(body, entry.size_bytes).map_err(archive);
         }
         let promise = Promise { digest: digest_in(&entry.path), ..Promise::default() };
-        Ok(Blob::Layer(match read_layer(&mut body, &promise, self.limits, &|_| ()) {
+        Ok(Blob::Layer(match self.layers.read(&mut body, &promise, &|_| ()) {
             Ok(layer) => Ok((self.take_layer)(layer)?),
             Err(error) => {
                 let error = Arc::new(error);
@@ -196,7 +191,7 @@ impl Collected<'_> {
     }
 
     fn keep_document(&mut self, mut body: impl Read, size_bytes: u64) -> Result<Blob, LayerError> {
-        let max = self.limits.documents_bytes_max;
+        let max = self.layers.limits.documents_bytes_max;
         self.documents_bytes += size_bytes;
         if self.documents_bytes > max {
             return Err(LayerError::Limit { limit: "documents_bytes_max", max });

@@ -81,7 +81,7 @@ impl Codec {
 }
 
 /// A stream being decompressed.
-pub enum Decoder<R: BufRead> {
+pub enum Decoder<R> {
     /// Bytes as they are.
     Plain(R),
     /// Gzip members, one after the other.
@@ -127,6 +127,17 @@ impl<R: BufRead> Decoder<R> {
         }
     }
 
+    /// Returns the stream below, from which nobody else may read.
+    pub fn get_mut(&mut self) -> &mut R {
+        match self {
+            Self::Plain(inner) => inner,
+            Self::Gzip(members) => members.get_mut(),
+            Self::Zstd(decoder) => decoder.get_mut(),
+            Self::Xz(decoder) => decoder.get_mut(),
+            Self::Bzip2(decoder) => decoder.get_mut(),
+        }
+    }
+
     /// Returns the stream below, which may hold bytes that follow the compressed ones.
     pub fn into_inner(self) -> R {
         match self {
@@ -153,7 +164,7 @@ impl<R: BufRead> Read for Decoder<R> {
 
 /// Gzip members, one after the other, as `gzip -d` reads them: what follows the last one and does not look like
 /// another is left in the stream. (`MultiGzDecoder` gives an error there, which would hide a layer that runs.)
-pub enum GzipMembers<R: BufRead> {
+pub enum GzipMembers<R> {
     /// In a member.
     Member(Box<flate2::bufread::GzDecoder<R>>),
     /// Behind the last one.
@@ -172,6 +183,14 @@ impl<R: BufRead> GzipMembers<R> {
     fn get_ref(&self) -> &R {
         match self {
             Self::Member(member) => member.get_ref(),
+            Self::Ended(inner) => inner,
+            Self::Between => unreachable!("{BETWEEN_MEMBERS}"),
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut R {
+        match self {
+            Self::Member(member) => member.get_mut(),
             Self::Ended(inner) => inner,
             Self::Between => unreachable!("{BETWEEN_MEMBERS}"),
         }

@@ -5,15 +5,14 @@
 //! moby apply a layer (`pkg/archive/diff.go`, the OCI image specification's `layer.md`); what they would refuse or
 //! ignore is recorded as an anomaly.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Read;
-use std::ops::Bound;
+use std::collections::{HashMap, HashSet};
 
 use layerprint_store::id::ContentId;
 use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint};
 
 use crate::error::LayerError;
 use crate::limits::Limits;
+use crate::places::Places;
 use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
 
 const WHITEOUT_PREFIX: &[u8] = b".wh.";
@@ -27,21 +26,16 @@ const STARGZ_INDEX: &[u8] = b"stargz.index.json";
 const STARGZ_LANDMARKS: [&[u8]; 2] = [b".prefetch.landmark", b".no.prefetch.landmark"];
 const STARGZ_LANDMARK_CONTENT: &[u8] = &[0x0f];
 
-/// Read in one piece if smaller than this, which is most files.
-const BUFFER_BYTES: usize = 128 << 10;
-
 /// Collects the entries of one layer.
 pub struct Builder {
     entries: Vec<Option<Entry>>,
     /// Where the entry for a path stands. Whiteouts and opaque marks reach other layers and are not here.
-    /// Sorted, so that a directory which something else replaces is emptied at the cost of what is in it.
-    places: BTreeMap<Box<[u8]>, usize>,
+    places: Places,
     /// Contents that Docker keeps only to link to, under `.wh..wh.plnk`.
     aufs_contents: HashMap<Box<[u8]>, EntryKind>,
     anomalies: Anomalies,
     paths_bytes: u64,
     paths_bytes_max: u64,
-    buffer: Vec<u8>,
     hasher: blake3::Hasher,
 }
 
@@ -50,12 +44,11 @@ impl Builder {
     pub fn new(limits: &Limits) -> Self {
         Self {
             entries: Vec::new(),
-            places: BTreeMap::new(),
+            places: Places::default(),
             aufs_contents: HashMap::new(),
             anomalies: Anomalies::default(),
             paths_bytes: 0,
             paths_bytes_max: limits.paths_bytes_max,
-            buffer: vec![0; BUFFER_BYTES],
             hasher: blake3::Hasher::new(),
         }
     }
@@ -154,13 +147,15 @@ impl Builder {
     ) -> Result<Content, LayerError> {
         self.hasher.reset();
         let mut size_bytes = 0;
+        let hasher = &mut self.hasher;
+        let hash = &mut |bytes: &[u8]| {
+            hasher.update(bytes);
+        };
         loop {
-            let count = reader.read(&mut self.buffer).map_err(LayerError::of_stream)?;
-            if count == 0 {
-                break;
+            match reader.pass_body(usize::MAX, hash)? {
+                0 => break,
+                count => size_bytes += count as u64,
             }
-            self.hasher.update(&self.buffer[..count]);
-            size_bytes += count as u64;
         }
         debug_assert_eq!(size_bytes, entry.size_bytes, "the reader gives whole bodies or an error");
         let id = ContentId::from_bytes(*self.hasher.finalize().as_bytes());
@@ -169,7 +164,7 @@ impl Builder {
 
     /// A hard link takes what stands at its target at that moment: Docker creates links in the order of the archive.
     fn link_to(&self, target: &[u8]) -> Option<EntryKind> {
-        let place = self.places.get(target).and_then(|place| self.entries[*place].as_ref());
+        let place = self.places.get(target, &self.entries).and_then(|place| self.entries[place].as_ref());
         let kind = place.map(|entry| &entry.kind).or_else(|| self.aufs_contents.get(target))?;
         match kind {
             EntryKind::File { content, .. } => Some(EntryKind::File { content: *content, linked: true }),
@@ -186,16 +181,16 @@ impl Builder {
         if self.make_way(&path, &kind) {
             self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), &path);
         }
-        self.places.insert(path.clone(), self.entries.len());
         let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
         self.entries.push(Some(Entry { path, mode: entry.mode & 0o7777, uid, gid, kind }));
+        self.places.enter_last(&self.entries);
     }
 
     /// Takes away what earlier entries of this layer put at the path, and below it unless this is a directory: unpacked,
     /// it would be gone, also where nothing but what lies in it had made the directory. Returns true if something was.
     fn make_way(&mut self, path: &[u8], kind: &EntryKind) -> bool {
         let is_directory = *kind == EntryKind::Directory;
-        let earlier = self.places.get(path).and_then(|place| self.entries[*place].take());
+        let earlier = self.take(path);
         let replaced = earlier.is_some_and(|was| !is_directory || was.kind != EntryKind::Directory);
         let emptied = !is_directory && self.remove_below(path);
         replaced || emptied
@@ -207,22 +202,20 @@ impl Builder {
         if path.is_empty() {
             return;
         }
-        if let Some(place) = self.places.remove(path) {
-            self.entries[place] = None;
-        }
+        self.take(path);
         self.remove_below(path);
         let whiteout = Entry { path: path.into(), mode: 0, uid: 0, gid: 0, kind: EntryKind::Whiteout };
         self.entries.push(Some(whiteout));
     }
 
+    fn take(&mut self, path: &[u8]) -> Option<Entry> {
+        let place = self.places.remove(path, &self.entries)?;
+        self.entries[place].take()
+    }
+
     fn remove_below(&mut self, path: &[u8]) -> bool {
-        let (first, behind) = ([path, b"/"].concat(), [path, b"0"].concat());
-        let range = (Bound::Included(first.as_slice()), Bound::Excluded(behind.as_slice()));
-        let below: Vec<_> = self.places.range::<[u8], _>(range).map(|(path, _)| path.clone()).collect();
-        for path in &below {
-            let place = self.places.remove(path).expect("it was there a line above");
-            self.entries[place] = None;
-        }
+        let below = self.places.remove_below(path, &self.entries);
+        below.iter().for_each(|place| self.entries[*place] = None);
         !below.is_empty()
     }
 
@@ -249,7 +242,7 @@ impl Builder {
                 match next.and_then(|place| Some((place, self.link_target(place)?))) {
                     Some((place, target)) if visited.insert(place) => {
                         chain.push(place);
-                        next = self.places.get(target).copied();
+                        next = self.places.get(target, &self.entries);
                     }
                     Some(_) => break None,
                     None => break next,
@@ -284,9 +277,9 @@ impl Builder {
     }
 
     fn drop_stargz_index(&mut self) {
-        if self.entries.last().is_some_and(|last| last.as_ref().is_some_and(|e| *e.path == *STARGZ_INDEX)) {
-            self.entries.pop();
-            self.places.remove(STARGZ_INDEX);
+        let last = self.entries.len().checked_sub(1);
+        if last.is_some() && self.places.get(STARGZ_INDEX, &self.entries) == last {
+            self.take(STARGZ_INDEX);
         }
     }
 }

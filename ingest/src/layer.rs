@@ -5,17 +5,20 @@
 //! The bytes are handled in `stream`, tar is read in [`crate::tar`], entries are judged in
 //! `fingerprint`.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
+use std::sync::Arc;
 
 use layerprint_store::id::{BlobDigest, DiffId};
 use layerprint_store::{Anomalies, AnomalyKind, Fingerprint, LayerRecord};
 
+use crate::buffers::Buffers;
 use crate::codec::Codec;
 use crate::error::LayerError;
 use crate::fingerprint;
+use crate::helpers::Helpers;
 use crate::limits::Limits;
-use crate::stream::{Stored, Unpacked};
-use crate::tar::{ReadSkip, Stream, TarReader};
+use crate::stream::Unpacked;
+use crate::tar::{ReadSkip, TarReader};
 
 /// A layer as read: what the store keeps of it, and what named it.
 #[derive(Debug, Clone)]
@@ -48,26 +51,76 @@ pub fn read_layer(
     limits: &Limits,
     on_read: &dyn Fn(u64),
 ) -> Result<LayerRead, LayerError> {
-    let tar = Unpacked::new(Stored::new(stored, promise.digest, on_read), limits)?;
-    read_unpacked(tar, Vec::new(), promise, limits)
+    LayerReader::new(limits).read(stored, promise, on_read)
 }
 
-/// Reads a layer whose first unpacked bytes, `head`, have been read already.
-pub fn read_unpacked(
-    mut tar: Unpacked<impl Read>,
-    head: Vec<u8>,
-    promise: &Promise,
-    limits: &Limits,
-) -> Result<LayerRead, LayerError> {
-    let codec = tar.codec();
-    let (fingerprint, mut anomalies) = read_entries(Stream(Cursor::new(head).chain(&mut tar)), limits)?;
-    let finished = tar.finish(promise)?;
-    if finished.trailing {
-        anomalies.add(AnomalyKind::TrailingCompressedData, None, codec.name());
+/// Reads layers, with buffers and idle threads that those who read in one run share.
+#[derive(Clone)]
+pub(crate) struct LayerReader {
+    pub(crate) limits: Limits,
+    buffers: Buffers,
+    helpers: Option<Arc<Helpers>>,
+}
+
+impl LayerReader {
+    /// Has no threads to help.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { limits: limits.clone(), buffers: Buffers::default(), helpers: None }
     }
-    note_media_type(promise, codec, &mut anomalies);
-    let record = describe(finished.diff_id, finished.size_bytes, &fingerprint, anomalies);
-    Ok(LayerRead { digest: finished.digest, codec, record, fingerprint })
+
+    /// Is helped by threads that wait for work there.
+    pub(crate) fn helped_by(self, helpers: Arc<Helpers>) -> Self {
+        Self { helpers: Some(helpers), ..self }
+    }
+
+    /// Reads one layer in this thread, to its last byte.
+    pub(crate) fn read(
+        &self,
+        stored: impl Read,
+        promise: &Promise,
+        on_read: &dyn Fn(u64),
+    ) -> Result<LayerRead, LayerError> {
+        let tar = Unpacked::new(stored, promise.digest, &self.limits, &self.buffers, on_read)?;
+        self.read_unpacked(tar, promise)
+    }
+
+    /// Reads one layer from a source that may go to another thread.
+    pub(crate) fn read_helped(
+        &self,
+        stored: impl Read + Send + 'static,
+        promise: &Promise,
+        on_read: &dyn Fn(u64),
+    ) -> Result<LayerRead, LayerError> {
+        self.read_unpacked(self.unpack(stored, promise, on_read)?, promise)
+    }
+
+    /// Starts to unpack a source that may go to another thread.
+    pub(crate) fn unpack<'a, R: Read + Send + 'static>(
+        &'a self,
+        stored: R,
+        promise: &Promise,
+        on_read: &'a dyn Fn(u64),
+    ) -> Result<Unpacked<'a, R>, LayerError> {
+        let tar = Unpacked::new(stored, promise.digest, &self.limits, &self.buffers, on_read)?;
+        Ok(tar.helped_by(self.helpers.as_deref()))
+    }
+
+    /// Reads a layer of which nothing has been taken.
+    pub(crate) fn read_unpacked(
+        &self,
+        mut tar: Unpacked<impl Read>,
+        promise: &Promise,
+    ) -> Result<LayerRead, LayerError> {
+        let codec = tar.codec();
+        let (fingerprint, mut anomalies) = read_entries(&mut tar, &self.limits)?;
+        let finished = tar.finish(promise)?;
+        if finished.trailing {
+            anomalies.add(AnomalyKind::TrailingCompressedData, None, codec.name());
+        }
+        note_media_type(promise, codec, &mut anomalies);
+        let record = describe(finished.diff_id, finished.size_bytes, &fingerprint, anomalies);
+        Ok(LayerRead { digest: finished.digest, codec, record, fingerprint })
+    }
 }
 
 fn read_entries(tar: impl ReadSkip, limits: &Limits) -> Result<(Fingerprint, Anomalies), LayerError> {
@@ -108,18 +161,21 @@ fn describe(
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::write::Layer;
 
     #[test]
-    fn what_follows_the_tar_is_noted_also_where_the_head_was_read_before() {
+    fn what_follows_the_tar_is_noted_also_where_the_head_was_looked_at_before() {
         let mut stored = Layer::new().file("f", "text").to_tar().unwrap();
         stored.extend_from_slice(b"hidden");
-        let limits = Limits::default();
-        for head_bytes in [0, stored.len() as u64] {
-            let mut tar = Unpacked::new(Stored::new(&stored[..], None, &|_| ()), &limits).unwrap();
-            let head = tar.read_head(head_bytes).unwrap();
-            let read = read_unpacked(tar, head, &Promise::default(), &limits).unwrap();
+        let reader = LayerReader::new(&Limits::default());
+        for looks in [0, 1] {
+            let mut tar =
+                reader.unpack(io::Cursor::new(stored.clone()), &Promise::default(), &|_| ()).unwrap();
+            (0..looks).for_each(|_| assert_eq!(tar.peek().unwrap(), stored));
+            let read = reader.read_unpacked(tar, &Promise::default()).unwrap();
             let trailing = read.record.anomalies.counts().get(&AnomalyKind::TrailingData);
             assert_eq!((trailing, read.record.tar_size_bytes), (Some(&1), stored.len() as u64));
         }

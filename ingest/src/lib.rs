@@ -7,6 +7,7 @@
 //! [`write`](mod@write) goes the other way: it makes images, in all these forms, for tests and for the demonstration.
 
 mod archive;
+mod buffers;
 mod codec;
 mod collect;
 pub mod discover;
@@ -14,6 +15,7 @@ mod docker;
 mod document;
 mod error;
 pub mod fingerprint;
+mod helpers;
 mod image;
 mod job;
 pub mod layer;
@@ -21,6 +23,7 @@ mod limits;
 mod oci;
 mod open;
 pub mod pipeline;
+mod places;
 mod plan;
 mod planner;
 pub mod progress;
@@ -31,6 +34,7 @@ pub mod source;
 mod stream;
 pub mod tar;
 mod tree;
+mod unpack;
 mod worker;
 pub mod write;
 

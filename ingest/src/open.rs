@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::archive::{self, FrontToBack, TakeLayer};
 use crate::codec::{Codec, MAGIC_BYTES};
 use crate::error::{IngestError, LayerError};
-use crate::layer::LayerRead;
+use crate::layer::{LayerRead, LayerReader, Promise};
 use crate::limits::Limits;
 use crate::plan::{ImagePlan, Plans};
 use crate::source::{Source, Transport};
@@ -22,6 +22,8 @@ use crate::{docker, oci, rootfs};
 pub struct Opener<'a> {
     /// Bounds.
     pub limits: &'a Limits,
+    /// Reads layers that are read on the way.
+    pub(crate) layers: &'a LayerReader,
     /// Takes layers that are read on the way.
     pub take_layer: TakeLayer<'a>,
     /// Is told of stored bytes that are read on the way.
@@ -43,7 +45,7 @@ pub fn reads_layers(source: &Source) -> bool {
 /// Finds the images of a source. One that holds none is an error.
 pub fn images(source: &Source, opener: &Opener) -> Result<Plans, IngestError> {
     let found = match source.transport {
-        _ if source.is_stdin() => opener.front_to_back(source, io::stdin().lock())?,
+        _ if source.is_stdin() => opener.front_to_back(source, io::stdin())?,
         Transport::Rootfs => vec![Ok(opener.rootfs(source)?)],
         Transport::Oci => opener.layout(&Tree::folder(&source.path)?, source)?,
         Transport::Dir => oci::dir_images(&Tree::folder(&source.path)?, &stem(&source.path), opener.limits)?,
@@ -124,24 +126,26 @@ impl Opener<'_> {
     fn rootfs(&self, source: &Source) -> Result<ImagePlan, IngestError> {
         if source.path.is_dir() {
             let broken = |error| IngestError::Archive { origin: source.to_string(), source: error };
-            let layer = rootfs::read_folder(&source.path, self.limits, self.on_read).map_err(broken)?;
+            let layer = rootfs::read_folder(&source.path, self.layers, self.on_read).map_err(broken)?;
             return self.image_of_layer(source, layer);
         }
         let file = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
         Ok(rootfs::image(&source.to_string(), Blob::Range(file)))
     }
 
-    fn front_to_back(&self, source: &Source, stored: impl Read) -> Result<Plans, IngestError> {
+    fn front_to_back(
+        &self,
+        source: &Source,
+        stored: impl Read + Send + 'static,
+    ) -> Result<Plans, IngestError> {
         let origin =
             if source.is_stdin() { "standard input".into() } else { source.path.display().to_string() };
         if source.transport == Transport::Rootfs {
             let broken = |error| IngestError::Archive { origin: origin.clone(), source: error };
-            let promise = crate::layer::Promise::default();
-            let layer =
-                crate::layer::read_layer(stored, &promise, self.limits, self.on_read).map_err(broken)?;
+            let layer = self.layers.read_helped(stored, &Promise::default(), self.on_read).map_err(broken)?;
             return Ok(vec![Ok(self.image_of_layer(source, layer)?)]);
         }
-        let read = archive::read(stored, &origin, self.limits, self.take_layer, self.on_read);
+        let read = archive::read(stored, &origin, self.layers, self.take_layer, self.on_read);
         match read.map_err(|error| no_tar_is_no_image(source, error))? {
             FrontToBack::Images(tree) => self.in_tree(&tree, source),
             FrontToBack::Rootfs(layer) => {

@@ -9,6 +9,7 @@
 //! thread collects, commits and tells. A layer is read once in a run, whoever refers to it, and not at all if the
 //! store has it. What one image gets wrong is its own failure.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{bounded, unbounded};
@@ -16,6 +17,8 @@ use layerprint_store::{Index, Platform, Store, StoreError};
 
 use crate::collect::Collector;
 use crate::error::IngestError;
+use crate::helpers::Helpers;
+use crate::layer::LayerReader;
 use crate::limits::Limits;
 use crate::planner::Planner;
 use crate::progress::{Observer, Summary};
@@ -55,7 +58,7 @@ pub fn ingest(
 ) -> Result<Summary, IngestError> {
     let sink = StoreSink::new(store);
     let seen = SeenSources::new(store, options);
-    let run = Run { sink: &sink, options, observer, seen: Some(&seen) };
+    let run = Run::new(&sink, options, observer, Some(&seen));
     run.all(sources, &|| Ok(store.commit()?))
 }
 
@@ -69,7 +72,7 @@ pub fn read<'a>(
     observer: Observer,
 ) -> Result<(impl Iterator<Item = Result<ImageRead, StoreError>> + use<'a>, Summary), IngestError> {
     let sink = MemorySink::new(index);
-    let run = Run { sink: &sink, options, observer, seen: None };
+    let run = Run::new(&sink, options, observer, None);
     let summary = run.all(sources, &|| Ok(()))?;
     Ok((sink.into_images(), summary))
 }
@@ -84,9 +87,22 @@ pub(crate) struct Run<'a> {
     pub(crate) observer: Observer<'a>,
     /// None where nothing is stored.
     pub(crate) seen: Option<&'a SeenSources<'a>>,
+    pub(crate) layers: LayerReader,
+    pub(crate) helpers: Arc<Helpers>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        sink: &'a dyn Sink,
+        options: &'a Options,
+        observer: Observer<'a>,
+        seen: Option<&'a SeenSources<'a>>,
+    ) -> Self {
+        let helpers = Arc::new(Helpers::default());
+        let layers = LayerReader::new(&options.limits).helped_by(helpers.clone());
+        Self { sink, options, observer, seen, layers, helpers }
+    }
+
     fn all(
         &self,
         sources: &[Source],
@@ -103,7 +119,7 @@ impl Run<'_> {
             for _ in 0..self.options.jobs.max(1) {
                 let worker = Worker::new(self, events.clone());
                 let job_queue = job_queue.clone();
-                scope.spawn(move || job_queue.iter().for_each(|job| worker.work(job)));
+                scope.spawn(move || worker.serve(&job_queue));
             }
             drop((events, job_queue));
             Collector::new(self, jobs, permit_queue, commit).collect(&event_queue)

@@ -17,8 +17,7 @@ use serde_json::json;
 use walkdir::WalkDir;
 
 use crate::error::LayerError;
-use crate::layer::{LayerRead, Promise, read_layer};
-use crate::limits::Limits;
+use crate::layer::{LayerRead, LayerReader, Promise};
 use crate::plan::{ImagePlan, LayerPlan};
 use crate::tree::Blob;
 
@@ -49,11 +48,15 @@ pub fn with_layers(config: &[u8], layers: &[DiffId]) -> Option<Arc<[u8]>> {
 }
 
 /// Reads a folder as the layer that a tar of it would be.
-pub fn read_folder(root: &Path, limits: &Limits, on_read: &dyn Fn(u64)) -> Result<LayerRead, LayerError> {
+pub fn read_folder(
+    root: &Path,
+    layers: &LayerReader,
+    on_read: &dyn Fn(u64),
+) -> Result<LayerRead, LayerError> {
     let (reader, writer) = io::pipe().map_err(LayerError::Io)?;
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || write_tar(root, writer));
-        let read = read_layer(reader, &Promise::default(), limits, on_read);
+        let read = layers.read_helped(reader, &Promise::default(), on_read);
         let written = writing.join().expect("the tar writer does not panic");
         match (read, written) {
             // If reading stopped first, the writer only saw a closed pipe.

@@ -1,180 +1,237 @@
-//! Stored bytes and what they unpack to, both hashed while they pass.
+//! A layer's bytes, unpacked: hashed while they pass, read without being copied.
 //!
-//! [`Stored`] counts and hashes what comes from the source; [`Unpacked`] decompresses, counts and hashes what comes
-//! out, and stops at the limits. A typed error passes through readers above as the source of an [`io::Error`].
+//! [`Unpacked`] is the half of reading that stays with the thread which reads the layer; the other half is in
+//! [`crate::unpack`] and may be done by a thread that is idle. A typed error passes through readers above as the source
+//! of an [`io::Error`].
 
-use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
-use std::time::Instant;
+use std::io::{self, Read};
 
 use layerprint_store::id::{BlobDigest, DiffId};
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256};
 
-use crate::codec::{Codec, Decoder, MAGIC_BYTES};
+use crate::buffers::{Buffer, Buffers};
+use crate::codec::Codec;
 use crate::error::LayerError;
+use crate::helpers::{Elsewhere, Helpers, Message};
 use crate::layer::Promise;
 use crate::limits::Limits;
-use crate::tar::TarError;
+use crate::tar::{ReadSkip, TarError};
+use crate::unpack::{StoredHashes, Unpacker};
 
-/// Size of the buffers between the stages. Large enough that hashing is not called for crumbs, small enough that
-/// both stay in the second-level cache.
-const BUFFER_BYTES: usize = 128 << 10;
+/// Unpacked bytes before which no help is asked for: handing over costs as much as unpacking a few blocks.
+const HELP_AFTER_BYTES: u64 = 1 << 20;
 
-/// Bytes as they are stored: compressed layers, archives.
-pub struct Stored<'a, R> {
-    inner: R,
-    sha256: Sha256,
-    sha512: Option<Sha512>,
-    count_bytes: u64,
-    on_read: &'a dyn Fn(u64),
-}
-
-impl<'a, R: Read> Stored<'a, R> {
-    /// Wraps a reader. SHA-512 is computed beside SHA-256 only where a SHA-512 digest was promised.
-    pub fn new(inner: R, promised: Option<BlobDigest>, on_read: &'a dyn Fn(u64)) -> Self {
-        let sha512 = matches!(promised, Some(BlobDigest::Sha512(_))).then(Sha512::new);
-        Self { inner, sha256: Sha256::new(), sha512, count_bytes: 0, on_read }
-    }
-
-    /// Compares size, then digest, with what was promised and returns the digest.
-    fn finish(self, promise: &Promise) -> (u64, BlobDigest, [u8; 32]) {
-        let sha256: [u8; 32] = self.sha256.finalize().into();
-        let digest = match (promise.digest, self.sha512) {
-            (Some(BlobDigest::Sha512(_)), Some(sha512)) => BlobDigest::Sha512(sha512.finalize().into()),
-            _ => BlobDigest::Sha256(sha256),
-        };
-        (self.count_bytes, digest, sha256)
-    }
-}
-
-impl<R: Read> Read for Stored<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = read_uninterrupted(&mut self.inner, buffer)?;
-        self.sha256.update(&buffer[..count]);
-        if let Some(sha512) = &mut self.sha512 {
-            sha512.update(&buffer[..count]);
-        }
-        self.count_bytes += count as u64;
-        (self.on_read)(count as u64);
-        Ok(count)
-    }
-}
-
-/// A tar as it comes out of the decompressor, buffered.
-pub struct Unpacked<'a, R: Read> {
-    output: BufReader<Output<'a, R>>,
-}
-
-/// Stored bytes, the first of which were read to be looked at and are put back.
-type Sniffed<'a, R> = BufReader<Chain<Cursor<Vec<u8>>, Stored<'a, R>>>;
-
-struct Output<'a, R: Read> {
-    decoder: Decoder<Sniffed<'a, R>>,
+/// A tar as it comes out of the decompressor, a block at a time.
+pub(crate) struct Unpacked<'a, R> {
+    side: Side<R>,
+    block: Buffer,
+    position: usize,
     codec: Codec,
     /// None where nothing is compressed: the digest of the stored bytes is the diff ID then.
     sha256: Option<Sha256>,
-    count_bytes: u64,
-    limits: Limits,
-    started: Instant,
+    size_bytes: u64,
+    on_read: &'a dyn Fn(u64),
+    told_bytes: u64,
+    help: Option<(&'a Helpers, HandOver<R>)>,
+}
+
+type HandOver<R> = fn(&Helpers, Box<Unpacker<R>>) -> Result<Elsewhere<R>, Box<Unpacker<R>>>;
+
+/// Who unpacks.
+enum Side<R> {
+    Here(Box<Unpacker<R>>),
+    There(Elsewhere<R>),
+    Ended(Option<Box<StoredHashes>>, bool),
+    /// Only while one side is exchanged for the next, and after an error.
+    Nobody,
 }
 
 /// What is known when everything has been read.
-pub struct Finished {
+pub(crate) struct Finished {
     /// SHA-256 of the unpacked bytes.
-    pub diff_id: DiffId,
+    pub(crate) diff_id: DiffId,
     /// Their number.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// Digest of the stored bytes, of the algorithm that was promised.
-    pub digest: BlobDigest,
+    pub(crate) digest: BlobDigest,
     /// True if bytes other than zeros follow the compressed stream.
-    pub trailing: bool,
+    pub(crate) trailing: bool,
 }
 
 impl<'a, R: Read> Unpacked<'a, R> {
-    /// Looks at the first bytes and starts to unpack.
-    pub fn new(mut stored: Stored<'a, R>, limits: &Limits) -> Result<Self, LayerError> {
-        let magic = read_magic(&mut stored).map_err(LayerError::of_stream)?;
-        let codec = Codec::sniff(&magic)?;
-        let stored = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(magic).chain(stored));
-        let output = Output {
-            decoder: Decoder::new(codec, stored, limits)?,
+    /// Looks at the first bytes. `on_read` is told of every run of stored bytes.
+    pub(crate) fn new(
+        stored: R,
+        promised: Option<BlobDigest>,
+        limits: &Limits,
+        buffers: &Buffers,
+        on_read: &'a dyn Fn(u64),
+    ) -> Result<Self, LayerError> {
+        let unpacker = Unpacker::new(stored, promised, limits, buffers)?;
+        let codec = unpacker.codec();
+        Ok(Self {
+            side: Side::Here(Box::new(unpacker)),
+            block: buffers.take(),
+            position: 0,
             codec,
             sha256: (codec != Codec::Plain).then(Sha256::new),
-            count_bytes: 0,
-            limits: limits.clone(),
-            started: Instant::now(),
-        };
-        Ok(Self { output: BufReader::with_capacity(BUFFER_BYTES, output) })
+            size_bytes: 0,
+            on_read,
+            told_bytes: 0,
+            help: None,
+        })
     }
 
     /// Returns the compression that was found.
-    pub fn codec(&self) -> Codec {
-        self.output.get_ref().codec
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
     }
 
-    /// Reads the first bytes: `count`, or all there are.
-    pub fn read_head(&mut self, count: u64) -> Result<Vec<u8>, LayerError> {
-        let mut head = Vec::new();
-        self.take(count).read_to_end(&mut head).map_err(LayerError::of_stream)?;
-        Ok(head)
+    /// Returns what is next, without taking it: at the start a whole buffer, or all there is.
+    pub(crate) fn peek(&mut self) -> Result<&[u8], LayerError> {
+        self.fill().map_err(LayerError::of_stream)?;
+        Ok(&self.block[self.position..])
     }
 
-    /// Reads what follows the compressed stream and compares size, then digest, with what was promised.
-    pub fn finish(self, promise: &Promise) -> Result<Finished, LayerError> {
-        let Output { decoder, sha256, count_bytes, .. } = self.output.into_inner();
-        let mut stored = decoder.into_inner();
-        let trailing = drain(&mut stored).map_err(LayerError::of_stream)?;
-        let (stored_bytes, digest, stored_sha256) = stored.into_inner().into_inner().1.finish(promise);
+    /// Compares size, then digest, with what was promised. Everything must have been read.
+    pub(crate) fn finish(mut self, promise: &Promise) -> Result<Finished, LayerError> {
+        let unread = || LayerError::Internal { what: "a layer is finished when it has been read".into() };
+        debug_assert!(matches!(self.side, Side::Ended(..)), "a layer is finished when it has been read");
+        let Side::Ended(Some(hashes), trailing) = std::mem::replace(&mut self.side, Side::Nobody) else {
+            return Err(unread());
+        };
+        let stored_bytes = hashes.count_bytes();
+        let (digest, stored_sha256) = hashes.finish();
         if let Some(expected) = promise.size_bytes.filter(|expected| *expected != stored_bytes) {
             return Err(LayerError::SizeMismatch { found: stored_bytes, expected });
         }
         if let Some(expected) = promise.digest.filter(|expected| *expected != digest) {
             return Err(LayerError::digest_mismatch(digest, expected));
         }
-        let diff_id = DiffId::from_bytes(sha256.map_or(stored_sha256, |hasher| hasher.finalize().into()));
-        Ok(Finished { diff_id, size_bytes: count_bytes, digest, trailing })
+        let diff_id = self.sha256.take().map_or(stored_sha256, |sha256| sha256.finalize().into());
+        Ok(Finished { diff_id: DiffId::from_bytes(diff_id), size_bytes: self.size_bytes, digest, trailing })
     }
+
+    /// Makes sure that something is there to be taken, unless this is the end.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.position < self.block.len() {
+            return Ok(());
+        }
+        self.block.clear();
+        self.position = 0;
+        let Some(block) = self.next_block()? else { return Ok(()) };
+        self.block = block;
+        self.size_bytes += self.block.len() as u64;
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(&*self.block);
+        }
+        Ok(())
+    }
+
+    /// After an error there is nothing more.
+    fn next_block(&mut self) -> io::Result<Option<Buffer>> {
+        loop {
+            match std::mem::replace(&mut self.side, Side::Nobody) {
+                Side::Here(unpacker) => match self.hand_over(unpacker) {
+                    Ok(elsewhere) => self.side = Side::There(elsewhere),
+                    Err(unpacker) => return self.unpack(unpacker),
+                },
+                Side::There(elsewhere) => {
+                    if let Some(block) = self.hear(elsewhere)? {
+                        return Ok(Some(block));
+                    }
+                }
+                ended => {
+                    self.side = ended;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn hand_over(&self, unpacker: Box<Unpacker<R>>) -> Result<Elsewhere<R>, Box<Unpacker<R>>> {
+        match self.help {
+            Some((helpers, hand_over)) if self.size_bytes >= HELP_AFTER_BYTES => hand_over(helpers, unpacker),
+            _ => Err(unpacker),
+        }
+    }
+
+    fn unpack(&mut self, mut unpacker: Box<Unpacker<R>>) -> io::Result<Option<Buffer>> {
+        let block = unpacker.next_block();
+        self.tell(unpacker.stored_bytes());
+        let block = block?;
+        self.side = match block {
+            Some(_) => Side::Here(unpacker),
+            None => ended(*unpacker, None),
+        };
+        Ok(block)
+    }
+
+    /// Takes one message. Returns the block, if it is one.
+    fn hear(&mut self, mut elsewhere: Elsewhere<R>) -> io::Result<Option<Buffer>> {
+        let gone =
+            |_| io::Error::other(LayerError::Internal { what: "the thread that helped is gone".into() });
+        match elsewhere.messages.recv().map_err(gone)? {
+            Message::Stored(stored) => {
+                elsewhere.hashes.iter_mut().for_each(|hashes| hashes.update(&stored));
+                self.tell(self.told_bytes + stored.len() as u64);
+            }
+            Message::Block(block) => {
+                // Where nothing is unpacked, blocks are stored bytes.
+                if self.sha256.is_none() {
+                    self.tell(self.told_bytes + block.len() as u64);
+                }
+                self.side = Side::There(elsewhere);
+                return Ok(Some(block));
+            }
+            Message::Back(mut unpacker) => {
+                unpacker.take_hashes(elsewhere.hashes);
+                self.side = Side::Here(unpacker);
+                return Ok(None);
+            }
+            Message::Ended(unpacker, result) => {
+                self.tell(unpacker.stored_bytes());
+                result?;
+                self.side = ended(*unpacker, elsewhere.hashes);
+                return Ok(None);
+            }
+        }
+        self.side = Side::There(elsewhere);
+        Ok(None)
+    }
+
+    fn tell(&mut self, stored_bytes: u64) {
+        (self.on_read)(stored_bytes - self.told_bytes);
+        self.told_bytes = stored_bytes;
+    }
+}
+
+impl<'a, R: Read + Send + 'static> Unpacked<'a, R> {
+    /// Lets idle threads help.
+    pub(crate) fn helped_by(self, helpers: Option<&'a Helpers>) -> Self {
+        Self { help: helpers.map(|helpers| (helpers, Helpers::unpack::<R> as HandOver<R>)), ..self }
+    }
+}
+
+fn ended<R: Read>(mut unpacker: Unpacker<R>, hashes: Option<Box<StoredHashes>>) -> Side<R> {
+    unpacker.take_hashes(hashes);
+    let (hashes, trailing) = unpacker.into_hashes();
+    Side::Ended(hashes, trailing)
 }
 
 impl<R: Read> Read for Unpacked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.output.read(buffer)
+        self.pass(buffer.len(), &mut |bytes| buffer[..bytes.len()].copy_from_slice(bytes))
     }
 }
 
-impl<R: Read> Output<'_, R> {
-    fn check_limits(&self) -> Result<(), LayerError> {
-        let limits = &self.limits;
-        if self.count_bytes > limits.layer_bytes_max {
-            return Err(LayerError::Limit { limit: "layer_bytes_max", max: limits.layer_bytes_max });
-        }
-        let ratio_max = self.codec.ratio_max(limits);
-        let stored_bytes = self.decoder.get_ref().get_ref().get_ref().1.count_bytes;
-        if self.count_bytes > Limits::RATIO_FREE_BYTES.saturating_add(stored_bytes.saturating_mul(ratio_max))
-        {
-            return Err(LayerError::Limit { limit: self.codec.ratio_limit_name(), max: ratio_max });
-        }
-        if self.started.elapsed() > limits.layer_time_max {
-            return Err(LayerError::Limit { limit: "layer_time_max", max: limits.layer_time_max.as_secs() });
-        }
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for Output<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.decoder.read(buffer).map_err(|source| {
-            let (codec, offset_bytes) = (self.codec.name(), self.count_bytes);
-            let already_typed = source.get_ref().is_some_and(|inner| inner.is::<LayerError>());
-            if self.codec == Codec::Plain || already_typed {
-                return source;
-            }
-            io::Error::other(LayerError::Codec { codec, offset_bytes, source })
-        })?;
-        self.count_bytes += count as u64;
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(&buffer[..count]);
-        }
-        self.check_limits().map_err(io::Error::other)?;
+impl<R: Read> ReadSkip for Unpacked<'_, R> {
+    fn pass(&mut self, count_max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        self.fill()?;
+        let ready = &self.block[self.position..];
+        let count = ready.len().min(count_max);
+        take(&ready[..count]);
+        self.position += count;
         Ok(count)
     }
 }
@@ -190,35 +247,5 @@ impl LayerError {
             Ok(error) => error,
             Err(error) => error.downcast::<TarError>().map_or_else(Self::Io, Self::from),
         }
-    }
-}
-
-/// Signals interrupt a read of a pipe. The stages above take every error for the end.
-fn read_uninterrupted(inner: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match inner.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
-/// Reads the first bytes: as many as [`Codec::sniff`] wants, or all there are. A pipe may give them one by one.
-fn read_magic(stored: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut magic = Vec::with_capacity(MAGIC_BYTES);
-    stored.take(MAGIC_BYTES as u64).read_to_end(&mut magic)?;
-    Ok(magic)
-}
-
-fn drain(reader: &mut impl BufRead) -> io::Result<bool> {
-    let mut trailing = false;
-    loop {
-        let rest = reader.fill_buf()?;
-        if rest.is_empty() {
-            return Ok(trailing);
-        }
-        trailing |= rest.iter().any(|byte| *byte != 0);
-        let count = rest.len();
-        reader.consume(count);
     }
 }

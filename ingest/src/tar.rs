@@ -95,13 +95,19 @@ impl<R: ReadSkip> TarReader<R> {
     ///
     /// The last call, the one that returns 0, is what finds a sparse file whose map and bytes do not agree.
     pub fn read_body(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
+        self.pass_body(buffer.len(), &mut |bytes| buffer[..bytes.len()].copy_from_slice(bytes))
+    }
+
+    /// Shows some of the body of the current entry, at most `count_max` bytes, without copying it where the source has
+    /// it ready; else like [`TarReader::read_body`].
+    pub fn pass_body(&mut self, count_max: usize, take: &mut dyn FnMut(&[u8])) -> Result<usize, TarError> {
         match self.state {
-            State::Reading if buffer.is_empty() => return Ok(0),
+            State::Reading if count_max == 0 => return Ok(0),
             State::Reading => {}
             State::Ended => return Ok(0),
             State::Stopped => return Err(TarError::Stopped { offset_bytes: self.position_bytes() }),
         }
-        let result = self.body.read(&mut self.source, buffer);
+        let result = self.body.pass(&mut self.source, count_max, take);
         if result.is_err() {
             self.state = State::Stopped;
         }
@@ -127,21 +133,25 @@ impl<R: ReadSkip> TarReader<R> {
     ///
     /// Behind the end of the archive there should be nothing but zeros; anything else is recorded.
     pub fn drain(&mut self) -> Result<u64, TarError> {
-        let mut buffer = vec![0; 64 << 10];
         let start = self.position_bytes();
-        let mut is_recorded = self.state != State::Ended;
+        let mut stray = None;
         loop {
             let offset = self.position_bytes();
-            let count = self.source.read(&mut buffer)?;
-            if count == 0 {
-                return Ok(offset - start);
-            }
-            if !is_recorded && let Some(first) = buffer[..count].iter().position(|&byte| byte != 0) {
-                is_recorded = true;
-                let detail = number::c_string(&buffer[first..count.min(first + 32)]);
-                self.anomalies.add(AnomalyKind::TrailingData, Some(offset + first as u64), detail);
+            let note = &mut |bytes: &[u8]| {
+                let first = bytes.iter().position(|&byte| byte != 0).filter(|_| stray.is_none());
+                if let Some(first) = first {
+                    let detail = number::c_string(&bytes[first..bytes.len().min(first + 32)]).to_vec();
+                    stray = Some((offset + first as u64, detail));
+                }
+            };
+            if self.source.pass(usize::MAX, note)? == 0 {
+                break;
             }
         }
+        if let (State::Ended, Some((offset, detail))) = (self.state, stray) {
+            self.anomalies.add(AnomalyKind::TrailingData, Some(offset), detail);
+        }
+        Ok(self.position_bytes() - start)
     }
 
     /// Gives the source back, at the current position.
@@ -222,7 +232,10 @@ impl<R: ReadSkip> TarReader<R> {
         buffer.resize(usize::try_from(size_bytes).expect("the limit is far below"), 0);
         let mut filled = 0;
         while filled < buffer.len() {
-            filled += self.body.read(&mut self.source, &mut buffer[filled..])?;
+            let rest = &mut buffer[filled..];
+            let wanted = rest.len();
+            let copy = &mut |bytes: &[u8]| rest[..bytes.len()].copy_from_slice(bytes);
+            filled += self.body.pass(&mut self.source, wanted, copy)?;
         }
         if is_repeated {
             self.note_stray("extension replaced by another", offset);

@@ -3,15 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use layerprint_store::id::DiffId;
 use layerprint_store::{MergedView, StoreError};
 
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
+use crate::helpers::Next;
 use crate::image;
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
-use crate::layer::{Promise, read_layer};
+use crate::layer::Promise;
 use crate::open::{self, Opener};
 use crate::pipeline::Run;
 use crate::plan::{ImagePlan, LayerPlan};
@@ -29,7 +30,18 @@ impl<'a> Worker<'a> {
         Self { run, events }
     }
 
-    pub(crate) fn work(&self, job: Job) {
+    /// Does jobs, and helps while there are none, until there will be no more.
+    pub(crate) fn serve(&self, jobs: &Receiver<Job>) {
+        while let Some(next) = self.run.helpers.next(jobs) {
+            match next {
+                Next::Job(job) => self.work(job),
+                // If it panics, the thread that is helped notices.
+                Next::Task(task) => drop(guarded(|| task(&|| !jobs.is_empty()))),
+            }
+        }
+    }
+
+    fn work(&self, job: Job) {
         match job {
             Job::Open(number, found) => {
                 for plan in self.open(number, &found) {
@@ -52,7 +64,12 @@ impl<'a> Worker<'a> {
             Ok(self.run.sink.put_layer(layer, "")?)
         };
         let on_read = |count| (self.run.observer)(Progress::Read(count));
-        let opener = Opener { limits: &self.run.options.limits, take_layer: &take_layer, on_read: &on_read };
+        let opener = Opener {
+            limits: &self.run.options.limits,
+            layers: &self.run.layers,
+            take_layer: &take_layer,
+            on_read: &on_read,
+        };
         let opened = guarded(|| open::images(&found.source, &opener));
         let plans = match opened.unwrap_or_else(|error| Err(broken(&found.source.to_string(), error))) {
             Ok(plans) => plans,
@@ -158,12 +175,12 @@ impl<'a> Worker<'a> {
             return Ok(Ok(diff_id));
         }
         let on_read = |count| (self.run.observer)(Progress::Read(count));
-        self.put(guarded(|| read_layer(range, promise, &self.run.options.limits, &on_read)), promise)
+        self.put(guarded(|| self.run.layers.read_helped(range, promise, &on_read)), promise)
     }
 
     /// A tar so small that it was taken for a document: its first name starts with a bracket, or it is empty.
     fn read_bytes(&self, bytes: &[u8], promise: &Promise) -> Result<Result<DiffId, LayerError>, StoreError> {
-        self.put(guarded(|| read_layer(bytes, promise, &self.run.options.limits, &|_| ())), promise)
+        self.put(guarded(|| self.run.layers.read(bytes, promise, &|_| ())), promise)
     }
 
     fn put(

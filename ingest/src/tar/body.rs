@@ -6,6 +6,9 @@ use super::header::BLOCK_BYTES;
 use super::source::{ReadSkip, Source};
 use super::sparse::DataExtent;
 
+/// What a hole reads as, a piece at a time: as many bytes as are hashed at full speed.
+const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+
 /// What is left of a body. A new one takes over the buffers of the last.
 #[derive(Default)]
 pub(super) struct Body {
@@ -36,24 +39,26 @@ impl Body {
         self.sparse.as_ref().map_or(&[], |sparse| &sparse.extents)
     }
 
-    /// Reads some of the body; 0 at its end.
-    pub(super) fn read<R: ReadSkip>(
+    /// Shows some of the body, at most `count_max` bytes, and passes over it; 0 at its end.
+    pub(super) fn pass<R: ReadSkip>(
         &mut self,
         source: &mut Source<R>,
-        buffer: &mut [u8],
+        count_max: usize,
+        take: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, TarError> {
-        let Some(run) = self.sparse.as_ref().map(|sparse| sparse.next_run(buffer.len())) else {
-            return self.read_stored(source, buffer);
+        let Some(run) = self.sparse.as_ref().map(|sparse| sparse.next_run(count_max)) else {
+            return self.pass_stored(source, count_max, take);
         };
         let count = match run {
             Run::Hole(length) => {
-                buffer[..length].fill(0);
+                let length = length.min(ZEROS.len());
+                take(&ZEROS[..length]);
                 length
             }
             Run::Data(_) if self.stored_bytes_left == 0 => {
                 return Err(self.place().bad_sparse("map has more data than the body"));
             }
-            Run::Data(length) => self.read_stored(source, &mut buffer[..length])?,
+            Run::Data(length) => self.pass_stored(source, length, take)?,
             Run::End if self.stored_bytes_left > 0 => {
                 return Err(self.place().bad_sparse("body has more data than the map"));
             }
@@ -65,16 +70,17 @@ impl Body {
         Ok(count)
     }
 
-    fn read_stored<R: ReadSkip>(
+    fn pass_stored<R: ReadSkip>(
         &mut self,
         source: &mut Source<R>,
-        buffer: &mut [u8],
+        count_max: usize,
+        take: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, TarError> {
-        let wanted = usize::try_from(self.stored_bytes_left).unwrap_or(usize::MAX).min(buffer.len());
+        let wanted = usize::try_from(self.stored_bytes_left).unwrap_or(usize::MAX).min(count_max);
         if wanted == 0 {
             return Ok(0);
         }
-        let count = source.read(&mut buffer[..wanted])?;
+        let count = source.pass(wanted, take)?;
         if count == 0 {
             return Err(self.truncated(source));
         }

@@ -8,13 +8,33 @@ use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read, Seek, SeekFrom}
 
 use super::TarError;
 
-/// A reader that can pass over bytes.
+/// A reader that can pass over bytes, and show them where they lie.
 pub trait ReadSkip: Read {
     /// Passes over `count` bytes and returns how many there were: fewer only where the source ends.
     ///
     /// Reads and discards, unless the source knows better.
     fn skip_bytes(&mut self, count: u64) -> io::Result<u64> {
-        io::copy(&mut <&mut Self as Read>::take(self, count), &mut io::sink())
+        let mut left = count;
+        while left > 0 {
+            match self.pass(usize::try_from(left).unwrap_or(usize::MAX), &mut |_| ()) {
+                Ok(0) => break,
+                Ok(passed) => left -= passed as u64,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count - left)
+    }
+
+    /// Shows the next bytes, at most `count_max`, and passes over them. Returns how many; 0 at the end.
+    ///
+    /// Copies them to read them, unless the source has them ready.
+    fn pass(&mut self, count_max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        let mut buffer = [0; 8 << 10];
+        let wanted = count_max.min(buffer.len());
+        let count = self.read(&mut buffer[..wanted])?;
+        take(&buffer[..count]);
+        Ok(count)
     }
 }
 
@@ -53,11 +73,19 @@ impl<R: ReadSkip + ?Sized> ReadSkip for &mut R {
     fn skip_bytes(&mut self, count: u64) -> io::Result<u64> {
         (**self).skip_bytes(count)
     }
+
+    fn pass(&mut self, count_max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        (**self).pass(count_max, take)
+    }
 }
 
 impl<R: ReadSkip + ?Sized> ReadSkip for Box<R> {
     fn skip_bytes(&mut self, count: u64) -> io::Result<u64> {
         (**self).skip_bytes(count)
+    }
+
+    fn pass(&mut self, count_max: usize, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        (**self).pass(count_max, take)
     }
 }
 
@@ -118,6 +146,20 @@ impl<R: ReadSkip> Source<R> {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TarError> {
         loop {
             match self.inner.read(buffer) {
+                Ok(count) => {
+                    self.position_bytes += count as u64;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(source) => return Err(TarError::Io { offset_bytes: self.position_bytes, source }),
+            }
+        }
+    }
+
+    /// Shows something and passes over it; 0 at the end.
+    pub(super) fn pass(&mut self, count_max: usize, take: &mut dyn FnMut(&[u8])) -> Result<usize, TarError> {
+        loop {
+            match self.inner.pass(count_max, take) {
                 Ok(count) => {
                     self.position_bytes += count as u64;
                     return Ok(count);
