@@ -12,7 +12,7 @@ use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Finger
 
 use crate::error::LayerError;
 use crate::limits::Limits;
-use crate::places::Places;
+use crate::places::{PathHash, Places};
 use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
 
 const WHITEOUT_PREFIX: &[u8] = b".wh.";
@@ -178,21 +178,22 @@ impl Builder {
             // The root cannot be anything else; umoci once could be led out of it this way (CVE-2021-29136).
             return self.anomalies.add(AnomalyKind::EmptyPath, Some(entry.header_offset_bytes), &entry.path);
         }
-        if self.make_way(&path, &kind) {
+        let hash = self.places.hash(&path);
+        if self.make_way(hash, &path, &kind) {
             self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), &path);
         }
         let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
         self.entries.push(Some(Entry { path, mode: entry.mode & 0o7777, uid, gid, kind }));
-        self.places.enter_last(&self.entries);
+        self.places.enter_last(hash, &self.entries);
     }
 
     /// Takes away what earlier entries of this layer put at the path, and below it unless this is a directory: unpacked,
     /// it would be gone, also where nothing but what lies in it had made the directory. Returns true if something was.
-    fn make_way(&mut self, path: &[u8], kind: &EntryKind) -> bool {
+    fn make_way(&mut self, hash: PathHash, path: &[u8], kind: &EntryKind) -> bool {
         let is_directory = *kind == EntryKind::Directory;
-        let earlier = self.take(path);
+        let earlier = self.take(hash, path);
         let replaced = earlier.is_some_and(|was| !is_directory || was.kind != EntryKind::Directory);
-        let emptied = !is_directory && self.remove_below(path);
+        let emptied = !is_directory && self.remove_below(hash, path);
         replaced || emptied
     }
 
@@ -202,19 +203,20 @@ impl Builder {
         if path.is_empty() {
             return;
         }
-        self.take(path);
-        self.remove_below(path);
+        let hash = self.places.hash(path);
+        self.take(hash, path);
+        self.remove_below(hash, path);
         let whiteout = Entry { path: path.into(), mode: 0, uid: 0, gid: 0, kind: EntryKind::Whiteout };
         self.entries.push(Some(whiteout));
     }
 
-    fn take(&mut self, path: &[u8]) -> Option<Entry> {
-        let place = self.places.remove(path, &self.entries)?;
+    fn take(&mut self, hash: PathHash, path: &[u8]) -> Option<Entry> {
+        let place = self.places.remove(hash, path, &self.entries)?;
         self.entries[place].take()
     }
 
-    fn remove_below(&mut self, path: &[u8]) -> bool {
-        let below = self.places.remove_below(path, &self.entries);
+    fn remove_below(&mut self, hash: PathHash, path: &[u8]) -> bool {
+        let below = self.places.remove_below(hash, path, &self.entries);
         below.iter().for_each(|place| self.entries[*place] = None);
         !below.is_empty()
     }
@@ -279,7 +281,7 @@ impl Builder {
     fn drop_stargz_index(&mut self) {
         let last = self.entries.len().checked_sub(1);
         if last.is_some() && self.places.get(STARGZ_INDEX, &self.entries) == last {
-            self.take(STARGZ_INDEX);
+            self.take(self.places.hash(STARGZ_INDEX), STARGZ_INDEX);
         }
     }
 }
@@ -292,7 +294,7 @@ fn device_number(said: i64) -> u32 {
 /// Cleans a path lexically: no empty or `.` components, `..` takes one back and stops at the root. Also tells
 /// whether it tried to climb out.
 pub fn clean_path(path: &[u8]) -> (Vec<u8>, bool) {
-    let mut clean = Vec::with_capacity(path.len());
+    let mut clean = Vec::with_capacity(path.len() - around(path));
     let mut escapes = false;
     for component in path.split(|byte| *byte == b'/') {
         match component {
@@ -311,6 +313,13 @@ pub fn clean_path(path: &[u8]) -> (Vec<u8>, bool) {
         }
     }
     (clean, escapes)
+}
+
+/// Returns how many bytes of most paths are not clean: `./` before and a slash behind. So nothing is left over to be
+/// freed.
+fn around(path: &[u8]) -> usize {
+    let before = if path.starts_with(b"./") { 2 } else { usize::from(path.starts_with(b"/")) };
+    before + usize::from(path.len() > before && path.ends_with(b"/"))
 }
 
 /// Splits a clean path into its directory and its last component.
