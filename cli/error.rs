@@ -18,6 +18,10 @@ pub enum Status {
     Nothing,
     /// Something failed.
     Failed,
+    /// Stopped by SIGINT: Ctrl-C.
+    Interrupted,
+    /// Stopped by SIGTERM.
+    Terminated,
 }
 
 impl From<Status> for ExitCode {
@@ -26,6 +30,9 @@ impl From<Status> for ExitCode {
             Status::Done => 0,
             Status::Nothing => 1,
             Status::Failed => 2,
+            // As a shell tells of a process that a signal ended.
+            Status::Interrupted => 130,
+            Status::Terminated => 143,
         })
     }
 }

@@ -9,6 +9,7 @@
 //! thread collects, commits and tells. A layer is read once in a run, whoever refers to it, and not at all if the
 //! store has it. What one image gets wrong is its own failure.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{bounded, unbounded};
@@ -17,11 +18,13 @@ use layerprint_store::{Index, Platform, Store, StoreError};
 use crate::collect::Collector;
 use crate::error::IngestError;
 use crate::limits::Limits;
+use crate::memory::{Budget, Memory};
 use crate::planner::Planner;
 use crate::progress::{Observer, Summary};
 use crate::seen::SeenSources;
 use crate::sink::{ImageRead, MemorySink, Sink, StoreSink};
 use crate::source::Source;
+use crate::stop::Stop;
 use crate::worker::Worker;
 
 /// How a run goes.
@@ -37,12 +40,24 @@ pub struct Options {
     pub name: Option<String>,
     /// Bounds on what an image may cost.
     pub limits: Limits,
+    /// What the process should take at most; without it, 256 MiB and 32 MiB for each job.
+    pub memory_bytes: Option<u64>,
+    /// Ends the run early, with everything stored that was read.
+    pub stop: Stop,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { jobs, platform: None, rescan: false, name: None, limits: Limits::default() }
+        Self {
+            jobs,
+            platform: None,
+            rescan: false,
+            name: None,
+            limits: Limits::default(),
+            memory_bytes: None,
+            stop: Stop::default(),
+        }
     }
 }
 
@@ -53,9 +68,10 @@ pub fn ingest(
     options: &Options,
     observer: Observer,
 ) -> Result<Summary, IngestError> {
-    let sink = StoreSink::new(store);
+    let budget = Budget::of(options.memory_bytes, options.jobs);
+    let sink = StoreSink::new(store, budget.recent_entries);
     let seen = SeenSources::new(store, options);
-    let run = Run { sink: &sink, options, observer, seen: Some(&seen) };
+    let run = Run::new(&sink, options, observer, Some(&seen));
     run.all(sources, &|| Ok(store.commit()?))
 }
 
@@ -69,7 +85,7 @@ pub fn read<'a>(
     observer: Observer,
 ) -> Result<(impl Iterator<Item = Result<ImageRead, StoreError>> + use<'a>, Summary), IngestError> {
     let sink = MemorySink::new(index);
-    let run = Run { sink: &sink, options, observer, seen: None };
+    let run = Run::new(&sink, options, observer, None);
     let summary = run.all(sources, &|| Ok(()))?;
     Ok((sink.into_images(), summary))
 }
@@ -84,9 +100,28 @@ pub(crate) struct Run<'a> {
     pub(crate) observer: Observer<'a>,
     /// None where nothing is stored.
     pub(crate) seen: Option<&'a SeenSources<'a>>,
+    pub(crate) memory: Memory,
+    /// True once the collector has given up.
+    over: AtomicBool,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        sink: &'a dyn Sink,
+        options: &'a Options,
+        observer: Observer<'a>,
+        seen: Option<&'a SeenSources<'a>>,
+    ) -> Self {
+        let budget = Budget::of(options.memory_bytes, options.jobs);
+        let memory = Memory::new(budget.building_bytes);
+        Self { sink, options, observer, seen, memory, over: AtomicBool::new(false) }
+    }
+
+    /// Returns true if nothing more is to be begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.options.stop.is_requested() || self.over.load(Ordering::Acquire)
+    }
+
     fn all(
         &self,
         sources: &[Source],
@@ -106,7 +141,10 @@ impl Run<'_> {
                 scope.spawn(move || job_queue.iter().for_each(|job| worker.work(job)));
             }
             drop((events, job_queue));
-            Collector::new(self, jobs, permit_queue, commit).collect(&event_queue)
+            let collected = Collector::new(self, jobs, permit_queue, commit).collect(&event_queue);
+            // After a failure there is nobody to take what is read.
+            self.over.store(true, Ordering::Release);
+            collected
         })?;
         summary.elapsed = started.elapsed();
         Ok(summary)

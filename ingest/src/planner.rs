@@ -12,6 +12,7 @@ use crate::open;
 use crate::pipeline::Run;
 use crate::plan::ImagePlan;
 use crate::progress::{Failure, Progress, SkipReason, Skipped};
+use crate::seen::Seen;
 use crate::source::Source;
 use crate::tree::{Blob, FileRange};
 use crate::worker::Worker;
@@ -27,7 +28,7 @@ pub(crate) struct Planner<'a> {
     next_source: usize,
 }
 
-/// The collector is gone, and with it the reason to go on.
+/// The collector is gone, or the run was asked to stop.
 pub(crate) struct Stopped;
 
 impl<'a> Planner<'a> {
@@ -42,21 +43,19 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn plan_all(mut self, sources: &[Source]) {
-        for source in sources {
-            for found in discover::expand(source) {
-                let planned = match found {
-                    Ok(found) => self.plan_source(found),
-                    Err(error) => {
-                        self.tell(Event::Failed(None, Failure { origin: source.to_string(), error }));
-                        Ok(())
-                    }
-                };
-                if planned.is_err() {
-                    return;
-                }
+        let mut found = sources.iter().flat_map(|source| {
+            let origin = move |error| Failure { origin: source.to_string(), error };
+            discover::expand(source).into_iter().map(move |found| found.map_err(origin))
+        });
+        let planned = found.try_for_each(|found| match found {
+            _ if self.run.is_ending() => Err(Stopped),
+            Ok(found) => self.plan_source(found),
+            Err(failure) => {
+                self.tell(Event::Failed(None, failure));
+                Ok(())
             }
-        }
-        self.tell(Event::Planned);
+        });
+        self.tell(Event::Planned { all: planned.is_ok() });
     }
 
     fn plan_source(&mut self, found: Found) -> Result<(), Stopped> {
@@ -74,14 +73,29 @@ impl<'a> Planner<'a> {
                 self.tell(Event::Skipped(skipped, images));
             }
             Ok(None) => {
+                let size_bytes = seen.as_ref().map(Seen::size_bytes);
                 self.tell(Event::SourceOpened(number, seen));
                 if open::reads_layers(&found.source) {
+                    (self.run.observer)(Progress::ArchiveQueued(size_bytes.unwrap_or(0)));
                     return self.jobs.send(Job::Open(number, found)).map_err(|_| Stopped);
                 }
                 let plans = self.worker.open(number, &found);
-                plans.into_iter().try_for_each(|plan| self.plan_image(number, plan))?;
+                let planned = self.plan_images(number, plans);
                 self.tell(Event::SourceClosed(number));
+                return planned;
             }
+        }
+        Ok(())
+    }
+
+    fn plan_images(&mut self, source: usize, plans: Vec<ImagePlan>) -> Result<(), Stopped> {
+        let mut plans = plans.into_iter();
+        while let Some(plan) = plans.next() {
+            if self.run.is_ending() {
+                self.tell(Event::Left(source, 1 + plans.len() as u64));
+                return Err(Stopped);
+            }
+            self.plan_image(source, plan)?;
         }
         Ok(())
     }

@@ -17,6 +17,13 @@ pub(crate) struct Seen {
     now: SourceRecord,
 }
 
+impl Seen {
+    /// Returns the size of the file.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.now.size_bytes
+    }
+}
+
 /// Remembers sources in the store.
 pub(crate) struct SeenSources<'a> {
     store: &'a Store,

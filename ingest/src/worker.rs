@@ -12,6 +12,7 @@ use crate::error::{IngestError, LayerError};
 use crate::image;
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
 use crate::layer::{Promise, read_layer};
+use crate::memory;
 use crate::open::{self, Opener};
 use crate::pipeline::Run;
 use crate::plan::{ImagePlan, LayerPlan};
@@ -31,8 +32,15 @@ impl<'a> Worker<'a> {
 
     pub(crate) fn work(&self, job: Job) {
         match job {
+            Job::Open(number, _) if self.run.is_ending() => {
+                self.tell(Event::Left(number, 0));
+                self.tell(Event::SourceClosed(number));
+            }
+            Job::Read(key, ..) if self.run.is_ending() => {
+                self.tell(Event::Layer(key, Err(Arc::new(LayerError::Stopped))));
+            }
             Job::Open(number, found) => {
-                for plan in self.open(number, &found) {
+                for plan in self.open_and_read(number, &found) {
                     self.plan_image(number, plan);
                 }
                 self.tell(Event::SourceClosed(number));
@@ -52,7 +60,12 @@ impl<'a> Worker<'a> {
             Ok(self.run.sink.put_layer(layer, "")?)
         };
         let on_read = |count| (self.run.observer)(Progress::Read(count));
-        let opener = Opener { limits: &self.run.options.limits, take_layer: &take_layer, on_read: &on_read };
+        let opener = Opener {
+            limits: &self.run.options.limits,
+            take_layer: &take_layer,
+            on_read: &on_read,
+            is_ending: &|| self.run.is_ending(),
+        };
         let opened = guarded(|| open::images(&found.source, &opener));
         let plans = match opened.unwrap_or_else(|error| Err(broken(&found.source.to_string(), error))) {
             Ok(plans) => plans,
@@ -72,6 +85,12 @@ impl<'a> Worker<'a> {
             }
         }
         planned
+    }
+
+    /// Opens a source whose layers are read on the way. How much they take is not known before.
+    fn open_and_read(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
+        let _hold = self.run.memory.begin_layer(u64::MAX);
+        self.open(number, found)
     }
 
     fn wanted(&self, mut plan: ImagePlan) -> Option<ImagePlan> {
@@ -120,6 +139,9 @@ impl<'a> Worker<'a> {
     /// Like [`Worker::state_of`], and reads what is pending.
     fn state_now(&self, layer: &LayerPlan) -> Result<LayerState, StoreError> {
         match (self.state_of(layer)?, &layer.blob) {
+            (LayerState::Pending(_), Ok(Blob::Range(_))) if self.run.is_ending() => {
+                Ok(LayerState::Broken(Arc::new(LayerError::Stopped)))
+            }
             (LayerState::Pending(_), Ok(Blob::Range(range))) => {
                 Ok(state(self.read(range.clone(), &layer.promise)?.map_err(Arc::new)))
             }
@@ -157,8 +179,13 @@ impl<'a> Worker<'a> {
         if let Some(diff_id) = self.known(promise)? {
             return Ok(Ok(diff_id));
         }
+        let mut hold = self.run.memory.begin_layer(range.len_bytes());
         let on_read = |count| (self.run.observer)(Progress::Read(count));
-        self.put(guarded(|| read_layer(range, promise, &self.run.options.limits, &on_read)), promise)
+        let read = guarded(|| read_layer(range, promise, &self.run.options.limits, &on_read));
+        if let Ok(Ok(layer)) = &read {
+            hold.resize(memory::fingerprint_bytes(&layer.fingerprint));
+        }
+        self.put(read, promise)
     }
 
     /// A tar so small that it was taken for a document: its first name starts with a bracket, or it is empty.
@@ -201,6 +228,8 @@ impl<'a> Worker<'a> {
             sink.fingerprint(layer)?.ok_or_else(missing)
         };
         let fingerprints = layers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let held = fingerprints.iter().map(|fingerprint| memory::fingerprint_bytes(fingerprint)).sum();
+        let _hold = self.run.memory.note(held);
         let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
         let (origin, names) = (plan.origin.clone(), plan.names.clone());
         let (record, documents) = image::describe(plan, layers, &view);
@@ -239,6 +268,7 @@ fn unopened(number: usize, found: &Found, error: IngestError) -> Event {
     let origin = found.source.to_string();
     match error {
         IngestError::Store(error) if !is_own(&error) => Event::Fatal(error.into()),
+        IngestError::Stopped { .. } => Event::Left(number, 1),
         IngestError::NotAnImage { .. } if !found.named => {
             Event::Skipped(Skipped { origin, reason: SkipReason::NotAnImage }, 0)
         }

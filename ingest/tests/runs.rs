@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use layerprint_ingest::write::{
 };
 use layerprint_ingest::{Options, Source, Transport};
 use layerprint_store::{Platform, Store};
-use support::{child, put};
+use support::{child, contents, put};
 
 /// What a run told while it went.
 #[derive(Debug, Default)]
@@ -56,20 +55,6 @@ fn ingest(paths: &[PathBuf], store: &Store) -> (Summary, (u64, u64)) {
 
 fn new_store(folder: &Path) -> Store {
     Store::create_or_open(&folder.join("store")).unwrap()
-}
-
-/// Everything that a store holds of images, names and layers.
-fn contents(store: &Store) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for image in store.images().map(Result::unwrap) {
-        let names = store.names_of(&image.id).unwrap();
-        found.insert(image.id.to_string(), format!("{names:?} {image:?}"));
-    }
-    for layer in store.layers().map(Result::unwrap) {
-        let fingerprint = store.fingerprint(&layer.diff_id).unwrap();
-        found.insert(layer.diff_id.to_string(), format!("{layer:?} {fingerprint:?}"));
-    }
-    found
 }
 
 fn image(number: usize) -> Image {
