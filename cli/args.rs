@@ -191,8 +191,8 @@ pub struct Ingest {
     pub rescan: bool,
     /// Take about so much memory at most: 512M, 1G [default: 256M and 32M for each job]
     ///
-    /// Fewer layers are read at a time where they have many files, and fewer are remembered for the images to come. One
-    /// layer is read however large it is.
+    /// Fewer layers are read at a time where they have many files, and fewer are remembered for the images to come. Some
+    /// 200M are taken however little is given, and one layer is read however many files it has.
     #[arg(long, value_name = "SIZE", value_parser = size_bytes)]
     pub memory: Option<u64>,
 }
