@@ -23,6 +23,23 @@ Exit status:
   1  nothing found
   2  something failed; what did not fail was done";
 
+const INGEST: &str = "\
+A run may be stopped at any time. The first Ctrl-C or SIGTERM begins no further layer, finishes those that are being
+read and the images that have all their layers, stores everything and says what is left; a second one ends the
+process at once. Either way, and after a crash or on a full disk, what was told is stored, and the same command goes
+on: it opens no archive or layout that is done and unchanged, and reads no layer that is known by its digest.
+
+Progress is shown by bars, or, where standard error is no terminal, by a line after 10 seconds and every
+30 to 60 seconds from then on. With --json each image is told as soon as it is stored, each failure as it happens
+(`{\"event\":\"failed\",...}`), and at the end the sum.";
+
+const INGEST_STATUS: &str = "\
+Exit status:
+  0    done
+  2    something failed; what did not fail was done
+  130  stopped by Ctrl-C (SIGINT) before all was done
+  143  stopped by SIGTERM before all was done";
+
 /// Find what a container image is built on, by the contents of its files
 #[derive(Debug, Parser)]
 #[command(name = "layerprint", version, max_term_width = 100, styles = STYLES)]
@@ -57,13 +74,14 @@ pub struct Global {
 pub enum Command {
     /// Read images into the store
     ///
-    /// Layers that the store has are not read again, nor are archives whose size and time are unchanged. An image that
+    /// Layers that the store has are not read again, nor are archives and layouts that are unchanged. An image that
     /// cannot be read is reported and does not stop the others.
     #[command(after_long_help = format!(
         "{SOURCES}\n\nExamples:\n  \
          layerprint ingest bases/\n  \
          docker save debian:12 | layerprint ingest -\n  \
-         layerprint ingest oci:layout:alpine:3.20\n\n{STATUS}"
+         layerprint ingest oci:layout:alpine:3.20\n  \
+         layerprint ingest --memory 512M --from-list images.txt 2>> ingest.log\n\n{INGEST}\n\n{INGEST_STATUS}"
     ))]
     Ingest(Ingest),
     /// Say what images are built on
@@ -165,9 +183,18 @@ pub struct Sources {
 pub struct Ingest {
     #[command(flatten)]
     pub sources: Sources,
-    /// Read archives again whose size and time are unchanged
+    /// Read archives and layouts again that are unchanged
+    ///
+    /// An archive is unchanged if its size and time are; a layout if those of its index.json are (of a dir: folder,
+    /// its manifest.json), and nothing was added to its blobs.
     #[arg(long)]
     pub rescan: bool,
+    /// Take about so much memory at most: 512M, 1G [default: 256M and 32M for each job]
+    ///
+    /// Fewer layers are read at a time where they have many files, and fewer are remembered for the images to come. Some
+    /// 200M are taken however little is given, and one layer is read however many files it has.
+    #[arg(long, value_name = "SIZE", value_parser = size_bytes)]
+    pub memory: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -296,9 +323,35 @@ fn platform(text: &str) -> Result<Platform, String> {
     })
 }
 
+/// Reads a size in powers of 1024: `512M`, `1GiB`, `1073741824`.
+fn size_bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor =
+        match text[digits.len()..].trim().to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+            "" => Some(1_u64),
+            unit => ["k", "m", "g", "t"]
+                .iter()
+                .zip([10, 20, 30, 40])
+                .find(|(name, _)| **name == unit)
+                .map(|(_, by)| 1 << by),
+        };
+    let size = factor.zip(digits.parse::<u64>().ok()).and_then(|(factor, count)| count.checked_mul(factor));
+    size.ok_or_else(|| "a size is a number of bytes, KiB, MiB or GiB, such as 512M or 1GiB".into())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        let read = |text| super::size_bytes(text).ok();
+        assert_eq!(
+            ["0", "512M", "512 MiB", "1g", "2TB"].map(read),
+            [0, 512 << 20, 512 << 20, 1 << 30, 2 << 40].map(Some)
+        );
+        assert_eq!(["", "M", "-1", "1.5G", "1X", "99999999999999T"].map(read), [None; 6]);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use crate::args::{Args, Command, Demo, Global};
 use crate::error::Status;
 use crate::output::{align_right, bytes, count, names, print_table, table};
+use crate::signals::Signals;
 use crate::{find, ingest};
 use files::Pieces;
 use images::{ASKS, Ask, BASES, Made};
@@ -146,10 +147,10 @@ fn ingest_bases(global: &Global) -> anyhow::Result<()> {
         let store = layerprint_store::Store::create_or_open(Path::new(STORE))?;
         let sources = ingest::sources(&command.sources)?;
         let global = Global { json: false, ..global.clone() };
-        ingest::ingest(&global, &sources, &store, &ingest::options(&command.sources), &Default::default())?;
+        ingest::ingest(&global, &sources, &store, &ingest::options(&command.sources))?;
         return Ok(());
     }
-    let status = ingest::run(global, &command)?;
+    let status = ingest::run(global, &command, &Signals::default())?;
     anyhow::ensure!(status == Status::Done, "{BASES}: was not ingested");
     Ok(writeln!(io::stdout().lock())?)
 }

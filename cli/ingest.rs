@@ -1,7 +1,8 @@
 //! `layerprint ingest`
 
+use std::collections::HashSet;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 use layerprint_ingest::progress::{Failure, Progress, SkipReason, Summary};
 use layerprint_ingest::{Options, Source};
@@ -9,48 +10,84 @@ use layerprint_store::Store;
 use serde_json::json;
 
 use crate::args::{Global, Ingest, Sources};
-use crate::error::{Status, hint_of};
+use crate::counted::Counted;
+use crate::error::{Aborted, Status, hint, hint_of, message};
 use crate::output::{bytes, count, counted as plural, plain, print_json};
 use crate::progress::Bars;
+use crate::signals::Signals;
 use crate::store;
 
-pub fn run(global: &Global, command: &Ingest) -> anyhow::Result<Status> {
+pub fn run(global: &Global, command: &Ingest, signals: &Signals) -> anyhow::Result<Status> {
     let sources = sources(&command.sources)?;
-    let options = Options { rescan: command.rescan, ..options(&command.sources) };
+    let stop = signals.stop.clone();
+    let options =
+        Options { rescan: command.rescan, memory_bytes: command.memory, stop, ..options(&command.sources) };
     let store = store::open_or_create(global)?;
-    let counted = Counted::default();
-    let summary = ingest(global, &sources, &store, &options, &counted)?;
-    match global.json {
-        true => print_json(&summary_json(&summary, &counted))?,
-        false => print_summary(&summary, &counted)?,
-    }
-    Ok(if summary.failed.is_empty() { Status::Done } else { Status::Failed })
+    let (summary, counted) = ingest(global, &sources, &store, &options)?;
+    let printed = match global.json {
+        true => print_json(&summary_json(&summary, &counted)),
+        false => print_summary(&summary, &counted, sources.len() > 1).map_err(Into::into),
+    };
+    let status = match () {
+        () if summary.stopped => signals.status(),
+        () if summary.failed.is_empty() => Status::Done,
+        () => Status::Failed,
+    };
+    // A closed pipe is no error, and does not hide one.
+    if status == Status::Done { printed.map(|()| status) } else { Ok(status) }
 }
 
-/// Ingests with progress bars; failures are told as they happen.
+/// Ingests with progress; images and failures are told as they happen.
 pub fn ingest(
     global: &Global,
     sources: &[Source],
     store: &Store,
     options: &Options,
-    counted: &Counted,
-) -> anyhow::Result<Summary> {
-    let bars = Bars::new(global.quiet);
+) -> anyhow::Result<(Summary, Arc<Counted>)> {
+    let bars = Bars::new(global.quiet, "ingest");
     let observer = |event: Progress| {
-        counted.on(&event);
         bars.on(&event);
+        // Whether anybody reads standard output is noticed when the summary is printed.
         match &event {
-            Progress::Failed(failure) => complain(&bars, failure),
-            // A closed pipe is noticed when the summary is printed.
+            Progress::Failed(failure) => {
+                complain(&bars, failure);
+                if global.json {
+                    drop(print_json(&failed_json(failure)));
+                }
+            }
             Progress::ImageDone(row) if global.json => {
                 drop(print_json(&json!({"event": "image", "image": row})))
             }
+            Progress::Stopping(layers) if !global.quiet => bars.complain(&stopping(*layers)),
             _ => {}
         }
     };
     let summary = layerprint_ingest::ingest(sources, store, options, &observer);
     bars.finish();
-    Ok(summary?)
+    let counted = Arc::clone(&bars.counted);
+    match summary {
+        Ok(summary) => Ok((summary, counted)),
+        Err(cause) => {
+            let images_stored = Counted::of(&counted.images_done);
+            let error = anyhow::Error::new(Aborted { cause, images_stored });
+            if global.json {
+                drop(print_json(&aborted_json(&error, images_stored)));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// How an ingest that was stopped is continued.
+const GO_ON: &str = "the same command goes on where this one stopped";
+
+fn stopping(layers: usize) -> String {
+    let what = match layers {
+        0 => "what was read is being stored".into(),
+        1 => "1 layer is being finished".into(),
+        layers => format!("{} layers are being finished", count(layers as u64)),
+    };
+    format!("stopping: {what}; a second signal (Ctrl-C) stops at once")
 }
 
 /// Returns the sources of a command line, those in lists included.
@@ -79,50 +116,32 @@ pub fn options(args: &Sources) -> Options {
 }
 
 /// Tells of an image that could not be read.
-pub fn complain(bars: &Bars, failure: &Failure) {
-    let text = failure.error.to_string();
-    let origin = failure.origin.as_str();
-    // Most errors say where they are themselves.
-    let line = if text.starts_with(origin) { text } else { format!("{origin}: {text}") };
-    bars.complain(&format!("error: {}", plain(&line)));
+fn complain(bars: &Bars, failure: &Failure) {
+    bars.complain(&format!("error: {}", plain(&told(failure))));
     if let Some(hint) = hint_of(&failure.error) {
         bars.complain(&format!("hint: {}", plain(&hint)));
     }
 }
 
-/// What passed, counted across threads.
-#[derive(Default)]
-pub struct Counted {
-    layers_read: AtomicU64,
-    layers_known: AtomicU64,
-    read_bytes: AtomicU64,
+/// Says what failed and why. Most errors say where they are themselves.
+fn told(failure: &Failure) -> String {
+    let text = failure.error.to_string();
+    let origin = failure.origin.as_str();
+    if text.starts_with(origin) { text } else { format!("{origin}: {text}") }
 }
 
-impl Counted {
-    fn on(&self, event: &Progress) {
-        let (counter, by) = match event {
-            Progress::LayerRead => (&self.layers_read, 1),
-            Progress::LayerKnown => (&self.layers_known, 1),
-            Progress::Read(count) => (&self.read_bytes, *count),
-            _ => return,
-        };
-        counter.fetch_add(by, Ordering::Relaxed);
-    }
-}
-
-fn print_summary(summary: &Summary, counted: &Counted) -> io::Result<()> {
+fn print_summary(summary: &Summary, counted: &Counted, has_many: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     writeln!(
         out,
         "{} new, {} known, {} failed; {} read ({}) in {:.1} s, {} known",
         plural(summary.images_new, "image"),
         count(summary.images_known),
         count(summary.failed.len() as u64),
-        plural(load(&counted.layers_read), "layer"),
-        bytes(load(&counted.read_bytes)),
+        plural(Counted::of(&counted.layers_read), "layer"),
+        bytes(Counted::of(&counted.read_bytes)),
         summary.elapsed.as_secs_f64(),
-        count(load(&counted.layers_known)),
+        count(Counted::of(&counted.layers_known)),
     )?;
     let skipped = |reason| summary.skipped.iter().filter(|skipped| skipped.reason == reason).count() as u64;
     let reasons = [
@@ -133,23 +152,61 @@ fn print_summary(summary: &Summary, counted: &Counted) -> io::Result<()> {
     for (number, reason) in reasons.into_iter().filter(|(number, _)| *number > 0) {
         writeln!(out, "skipped {} {reason}", count(number))?;
     }
+    // What was told while it went is told again, for it may have passed among much else.
+    if has_many || summary.images_new + summary.images_known + summary.failed.len() as u64 > 1 {
+        print_failures(&mut out, &summary.failed)?;
+    }
+    if summary.stopped {
+        let left = match summary.images_left {
+            0 => "some sources were not looked at".into(),
+            left => format!("at least {} left", plural(left, "image")),
+        };
+        writeln!(out, "stopped, {left}; {GO_ON}")?;
+    }
     Ok(())
 }
 
+/// Lists what failed, each hint once.
+fn print_failures(out: &mut impl Write, failed: &[Failure]) -> io::Result<()> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{} failed:", count(failed.len() as u64))?;
+    let mut hints = HashSet::new();
+    for failure in failed {
+        writeln!(out, "  {}", plain(&told(failure)))?;
+        if let Some(hint) = hint_of(&failure.error).filter(|hint| hints.insert(hint.clone())) {
+            writeln!(out, "  hint: {}", plain(&hint))?;
+        }
+    }
+    Ok(())
+}
+
+fn failed_json(failure: &Failure) -> serde_json::Value {
+    let (error, hint) = (failure.error.to_string(), hint_of(&failure.error));
+    json!({"event": "failed", "origin": failure.origin, "error": error, "hint": hint})
+}
+
+fn aborted_json(error: &anyhow::Error, images_stored: u64) -> serde_json::Value {
+    json!({"event": "aborted", "error": message(error), "hint": hint(error), "images_stored": images_stored})
+}
+
 fn summary_json(summary: &Summary, counted: &Counted) -> serde_json::Value {
-    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let failed = |failure: &Failure| json!({"origin": failure.origin, "error": failure.error.to_string()});
     json!({
         "event": "summary",
         "images_new": summary.images_new,
         "images_known": summary.images_known,
         "images_failed": summary.failed.len(),
+        "images_left": summary.images_left,
         "sources_unchanged": summary.sources_unchanged,
-        "layers_read": load(&counted.layers_read),
-        "layers_known": load(&counted.layers_known),
-        "read_bytes": load(&counted.read_bytes),
+        "layers_read": Counted::of(&counted.layers_read),
+        "layers_known": Counted::of(&counted.layers_known),
+        "read_bytes": Counted::of(&counted.read_bytes),
         "elapsed_ms": u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX),
         "failed": summary.failed.iter().map(failed).collect::<Vec<_>>(),
         "skipped": summary.skipped,
+        "stopped": summary.stopped,
+        "hint": summary.stopped.then_some(GO_ON),
     })
 }

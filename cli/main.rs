@@ -3,6 +3,7 @@
 mod args;
 mod batch;
 mod children;
+mod counted;
 mod demo;
 mod error;
 mod explain;
@@ -14,6 +15,7 @@ mod output;
 mod progress;
 mod reindex;
 mod show;
+mod signals;
 mod stats;
 mod store;
 mod subjects;
@@ -25,6 +27,7 @@ use clap::{CommandFactory, Parser};
 
 use args::{Args, Command};
 use error::Status;
+use signals::Signals;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<Status> {
     match &args.command {
-        Command::Ingest(command) => ingest::run(&args.global, command),
+        Command::Ingest(command) => ingest::run(&args.global, command, &Signals::catch()?),
         Command::Find(command) => find::run(&args.global, command),
         Command::Explain(command) => explain::run(&args.global, command),
         Command::Children(command) => children::run(&args.global, command),

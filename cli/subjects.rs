@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::args::Global;
 use crate::error::{Status, hint_of};
-use crate::ingest::{Counted, ingest};
+use crate::ingest::ingest;
 use crate::output::{counted, plain};
 use crate::progress::Bars;
 use crate::store::Published;
@@ -95,7 +95,7 @@ impl Reader<'_> {
     }
 
     fn read(&self, source: &Source, ask: Ask) -> anyhow::Result<Asked> {
-        let bars = Bars::new(self.global.quiet);
+        let bars = Bars::new(self.global.quiet, "find");
         let observer = |event: Progress| bars.on(&event);
         let sources = std::slice::from_ref(source);
         let index = self.published.index();
@@ -118,7 +118,7 @@ impl Reader<'_> {
         let options = Options { rescan: true, ..self.options.clone() };
         let global = Global { json: false, ..self.global.clone() };
         // Failures are told as they happen.
-        let summary = ingest(&global, std::slice::from_ref(source), store, &options, &Counted::default())?;
+        let (summary, _) = ingest(&global, std::slice::from_ref(source), store, &options)?;
         self.published.refresh()?;
         let mut status = if summary.failed.is_empty() { Status::Done } else { Status::Failed };
         for row in &summary.images {

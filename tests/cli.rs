@@ -47,6 +47,7 @@ fn what_cannot_be_parsed_is_a_failure() {
         &["seek", "x"],
         &["find", "--jobs", "0", "x"],
         &["find", "--platform", "q", "x"],
+        &["ingest", "--memory", "some", "x"],
         &["find", "--batch", "--save", "x"],
         &["explain", "x", "--state", "fine"],
     ] {
@@ -327,6 +328,8 @@ fn a_bad_image_does_not_stop_the_others() {
     assert!(ingested.stdout.starts_with("1 image new, 0 known, 3 failed; "), "{}", ingested.stdout);
     for name in ["cut.tar", "text.tar", "absent.tar"] {
         assert!(ingested.stderr.contains(&format!("error: {name}: ")), "{}", ingested.stderr);
+        // Once more at the end, where it is seen.
+        assert!(ingested.stdout.contains(&format!("\n  {name}: ")), "{}", ingested.stdout);
     }
     assert_eq!(world.json(&["list", "--json"])[0]["names"], json!(["base:1"]));
 
@@ -346,10 +349,16 @@ fn ingest_tells_each_image_and_the_sum_as_json() {
     let image = json!({"event": "image", "image": {
         "id": written.images[0].image_id.unwrap(), "known": false, "names": ["base:1"], "origin": "base.tar base:1",
     }});
-    assert_eq!(events, [image]);
+    let failed = json!({
+        "event": "failed", "origin": "absent.tar", "error": "absent.tar: No such file or directory (os error 2)",
+        "hint": null,
+    });
+    events.sort_by_key(|event| event["event"].to_string());
+    assert_eq!(events, [failed, image]);
     assert!(summary["elapsed_ms"].take().is_u64());
     let expected = json!({
-        "event": "summary", "images_new": 1, "images_known": 0, "images_failed": 1, "sources_unchanged": 0,
+        "event": "summary", "images_new": 1, "images_known": 0, "images_failed": 1, "images_left": 0,
+        "sources_unchanged": 0, "stopped": false, "hint": null,
         "layers_read": 1, "layers_known": 0, "read_bytes": 431_616, "elapsed_ms": null, "skipped": [],
         "failed": [{"origin": "absent.tar", "error": "absent.tar: No such file or directory (os error 2)"}],
     });

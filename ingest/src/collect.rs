@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use layerprint_store::id::{DiffId, ImageId};
 
 use crate::error::{IngestError, LayerError};
@@ -17,6 +17,11 @@ use crate::seen::Seen;
 const GROUP_IMAGES_MAX: usize = 256;
 /// The longest that an image waits for its commit while others arrive.
 const GROUP_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether a stop was asked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long what was begun may take before it is told that it is waited for.
+const STOP_SILENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Collector<'a> {
@@ -33,7 +38,18 @@ pub(crate) struct Collector<'a> {
     planned: bool,
     group: Vec<ImageRow>,
     group_since: Instant,
+    /// True if anything happened since the last commit.
+    uncommitted: bool,
+    stopping: Stopping,
     summary: Summary,
+}
+
+/// Whether the run was asked to stop.
+#[derive(Clone, Copy)]
+enum Stopping {
+    NotAsked,
+    Since(Instant),
+    Told,
 }
 
 /// A source whose images are not all done.
@@ -67,17 +83,25 @@ impl<'a> Collector<'a> {
             planned: false,
             group: Vec::new(),
             group_since: Instant::now(),
+            uncommitted: false,
+            stopping: Stopping::NotAsked,
             summary: Summary::default(),
         }
     }
 
     /// Takes events until everything is done.
     pub(crate) fn collect(mut self, events: &Receiver<Event>) -> Result<Summary, IngestError> {
-        for event in events {
-            self.take(event)?;
-            if self.group.len() >= GROUP_IMAGES_MAX || self.group_since.elapsed() > GROUP_TIME_MAX {
+        loop {
+            match events.recv_timeout(LOOK_AGAIN) {
+                Ok(event) => self.take(event)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            let is_due = self.uncommitted && self.group_since.elapsed() > GROUP_TIME_MAX;
+            if self.group.len() >= GROUP_IMAGES_MAX || is_due {
                 self.commit_group()?;
             }
+            self.notice_stop();
             if self.planned && self.images.is_empty() && self.finishing == 0 && self.sources.is_empty() {
                 break;
             }
@@ -86,7 +110,20 @@ impl<'a> Collector<'a> {
         Ok(self.summary)
     }
 
+    /// Says so where what was begun when a stop was asked for takes long.
+    fn notice_stop(&mut self) {
+        self.stopping = match self.stopping {
+            Stopping::NotAsked if self.run.options.stop.is_requested() => Stopping::Since(Instant::now()),
+            Stopping::Since(asked) if asked.elapsed() > STOP_SILENCE => {
+                (self.run.observer)(Progress::Stopping(self.run.memory.layers()));
+                Stopping::Told
+            }
+            as_before => as_before,
+        }
+    }
+
     fn take(&mut self, event: Event) -> Result<(), IngestError> {
+        self.uncommitted = true;
         match event {
             Event::SourceOpened(number, seen) => {
                 let state =
@@ -125,7 +162,12 @@ impl<'a> Collector<'a> {
                 self.finish_one(number)?;
             }
             Event::Failed(number, failure) => self.fail(number, failure),
-            Event::Planned => self.planned = true,
+            Event::Left(number, images) => self.leave(number, images),
+            Event::Planned { all } => {
+                self.planned = true;
+                (self.run.observer)(Progress::Planned);
+                self.summary.stopped |= !all;
+            }
             Event::Fatal(error) => return Err(error),
         }
         Ok(())
@@ -184,15 +226,21 @@ impl<'a> Collector<'a> {
         layers: Vec<Result<DiffId, Arc<LayerError>>>,
     ) -> Result<(), IngestError> {
         let PlannedImage { source, plan, .. } = planned;
-        let broken =
-            layers.iter().enumerate().find_map(|(index, layer)| Some((index, layer.as_ref().err()?.clone())));
-        let Some((index, error)) = broken else {
+        let broken = layers.iter().enumerate();
+        let broken = broken.filter_map(|(index, layer)| Some((index, layer.as_ref().err()?.clone())));
+        // What is wrong with a layer is worth telling, also where another was left out.
+        let Some((index, error)) = broken.min_by_key(|(_, error)| matches!(**error, LayerError::Stopped))
+        else {
             let layers = layers.into_iter().map(|layer| layer.expect("none is broken")).collect();
             let ready = ReadyImage { source, plan, layers };
             self.finishing += 1;
             self.jobs.send(Job::Finish(Box::new(ready))).expect("workers live as long as there are jobs");
             return Ok(());
         };
+        if matches!(*error, LayerError::Stopped) {
+            self.leave(source, 1);
+            return self.finish_one(source);
+        }
         let error = IngestError::Layer { index, layer: plan.layers[index].name.clone(), source: error };
         self.fail(Some(source), Failure { origin: plan.origin, error });
         self.finish_one(source)
@@ -204,6 +252,13 @@ impl<'a> Collector<'a> {
         }
         (self.run.observer)(Progress::Failed(&failure));
         self.summary.failed.push(failure);
+    }
+
+    /// A source of which something is left is not taken for read.
+    fn leave(&mut self, number: usize, images: u64) {
+        self.source(number, |state| state.failed = true);
+        self.summary.stopped = true;
+        self.summary.images_left += images;
     }
 
     fn finish_one(&mut self, number: usize) -> Result<(), IngestError> {
@@ -241,6 +296,7 @@ impl<'a> Collector<'a> {
             self.summary.images.push(row);
         }
         self.group_since = Instant::now();
+        self.uncommitted = false;
         Ok(())
     }
 }

@@ -3,11 +3,12 @@
 //! A folder that is itself an image (an OCI layout, skopeo's `dir:`, an unpacked `docker save`) is one source and is
 //! not searched further. Files are taken if they start like an archive. Links are not followed.
 
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
-use walkdir::{DirEntry, WalkDir};
+use walkdir::WalkDir;
 
 use crate::codec::Codec;
 use crate::error::IngestError;
@@ -22,35 +23,66 @@ pub struct Found {
     pub named: bool,
 }
 
+/// A source, or a file in a folder that nobody has opened yet to see whether it is one.
+pub(crate) struct Candidate {
+    pub(crate) found: Found,
+    is_sure: bool,
+}
+
+impl Candidate {
+    /// Opens a file and returns whether it starts like an archive; anything else is a source as it is.
+    pub(crate) fn is_source(&self) -> bool {
+        self.is_sure || starts_like_archive(&self.found.source.path)
+    }
+}
+
 /// Replaces a bare folder that is no image itself by the sources below it, in path order. Anything else stays.
 ///
 /// What cannot be looked into is an error of its own, not the end of the search.
 pub fn expand(source: &Source) -> Vec<Result<Found, IngestError>> {
-    let named = |source: &Source| vec![Ok(Found { source: source.clone(), named: true })];
-    let found_at = |path: &Path| Found { source: Source::detect(path), named: false };
-    if source.transport != Transport::Detect || !source.path.is_dir() || is_image_folder(&source.path) {
-        return named(source);
-    }
     let mut found = Vec::new();
+    let searched: Result<(), Infallible> = search(source, &mut |candidate| {
+        let is_source = candidate.as_ref().map_or(true, Candidate::is_source);
+        found.extend(is_source.then(|| candidate.map(|candidate| candidate.found)));
+        Ok(is_source)
+    });
+    searched.unwrap_or_else(|never| match never {});
+    found
+}
+
+/// Does the same one by one, until `take` fails. It says of each file whether it was a source.
+pub(crate) fn search<E>(
+    source: &Source,
+    take: &mut dyn FnMut(Result<Candidate, IngestError>) -> Result<bool, E>,
+) -> Result<(), E> {
+    let named = || Candidate { found: Found { source: source.clone(), named: true }, is_sure: true };
+    let found_at = |path: &Path, is_sure| Candidate {
+        found: Found { source: Source::detect(path), named: false },
+        is_sure,
+    };
+    if source.transport != Transport::Detect || !source.path.is_dir() || is_image_folder(&source.path) {
+        return take(Ok(named())).map(drop);
+    }
+    let mut is_empty = true;
     let mut walk = WalkDir::new(&source.path).sort_by_file_name().min_depth(1).into_iter();
     while let Some(entry) = walk.next() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 let path = error.path().unwrap_or(&source.path).to_owned();
-                found.push(Err(IngestError::io(&path)(error.into())));
+                is_empty &= !take(Err(IngestError::io(&path)(error.into())))?;
                 continue;
             }
         };
         if entry.file_type().is_dir() && is_image_folder(entry.path()) {
-            found.push(Ok(found_at(entry.path())));
+            is_empty &= !take(Ok(found_at(entry.path(), true)))?;
             walk.skip_current_dir();
-        } else if is_archive(&entry) {
-            found.push(Ok(found_at(entry.path())));
+        } else if entry.file_type().is_file() {
+            is_empty &= !take(Ok(found_at(entry.path(), false)))?;
         }
     }
     // A folder with nothing in it that could be an image is reported as what was named.
-    if found.is_empty() { named(source) } else { found }
+    if is_empty { take(Ok(named())).map(drop) } else { Ok(()) }
 }
 
 fn is_image_folder(path: &Path) -> bool {
@@ -71,14 +103,11 @@ fn lists_layers(path: &Path) -> bool {
         })
 }
 
-fn is_archive(entry: &DirEntry) -> bool {
+fn starts_like_archive(path: &Path) -> bool {
     /// A tar header with the magic at offset 257.
     const HEAD_BYTES: u64 = 512;
-    if !entry.file_type().is_file() {
-        return false;
-    }
     let mut head = Vec::new();
-    let read = File::open(entry.path()).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     let compressed = Codec::sniff(&head).is_ok_and(|codec| codec != Codec::Plain);
     read.is_ok() && (compressed || head.get(257..262) == Some(b"ustar"))
 }

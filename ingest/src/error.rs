@@ -91,6 +91,12 @@ pub enum IngestError {
         /// What is wrong.
         source: LayerError,
     },
+    /// The run was asked to stop before this was read.
+    #[error("{origin}: not read, the run was stopped")]
+    Stopped {
+        /// The source.
+        origin: String,
+    },
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -148,6 +154,9 @@ pub enum LayerError {
         /// Its name or digest.
         what: String,
     },
+    /// The run was asked to stop before this was read.
+    #[error("not read, the run was stopped")]
+    Stopped,
     /// The store cannot hold it. Boxed, for its size.
     #[error(transparent)]
     Store(Box<StoreError>),

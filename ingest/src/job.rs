@@ -47,8 +47,10 @@ pub(crate) enum Event {
     Unfinished(usize, Failure),
     /// A source, or an image that never was planned, failed.
     Failed(Option<usize>, Failure),
-    /// There are no more sources.
-    Planned,
+    /// So many images of a source, or more, are left for another run.
+    Left(usize, u64),
+    /// There are no more sources, or the rest is left for another run.
+    Planned { all: bool },
     /// The run cannot go on.
     Fatal(IngestError),
 }

@@ -28,6 +28,8 @@ pub struct Opener<'a> {
     pub take_layer: TakeLayer<'a>,
     /// Is told of stored bytes that are read on the way.
     pub on_read: &'a (dyn Fn(u64) + Sync),
+    /// Says whether to leave what has not been read.
+    pub is_ending: &'a dyn Fn() -> bool,
 }
 
 /// Returns true if opening a source reads its layers, so that it is work for a worker.
@@ -145,7 +147,15 @@ impl Opener<'_> {
             let layer = self.layers.read_helped(stored, &Promise::default(), self.on_read).map_err(broken)?;
             return Ok(vec![Ok(self.image_of_layer(source, layer)?)]);
         }
-        let read = archive::read(stored, &origin, self.layers, self.take_layer, self.on_read);
+        // What is read front to back can be left between two members.
+        let take_layer = |layer| {
+            let known = (self.take_layer)(layer)?;
+            match (self.is_ending)() {
+                true => Err(IngestError::Stopped { origin: origin.clone() }),
+                false => Ok(known),
+            }
+        };
+        let read = archive::read(stored, &origin, self.layers, &take_layer, self.on_read);
         match read.map_err(|error| no_tar_is_no_image(source, error))? {
             FrontToBack::Images(tree) => self.in_tree(&tree, source),
             FrontToBack::Rootfs(layer) => {

@@ -10,6 +10,7 @@
 //! store has it. What one image gets wrong is its own failure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{bounded, unbounded};
@@ -20,11 +21,13 @@ use crate::error::IngestError;
 use crate::helpers::Helpers;
 use crate::layer::LayerReader;
 use crate::limits::Limits;
+use crate::memory::{Budget, Memory};
 use crate::planner::Planner;
 use crate::progress::{Observer, Summary};
 use crate::seen::SeenSources;
 use crate::sink::{ImageRead, MemorySink, Sink, StoreSink};
 use crate::source::Source;
+use crate::stop::Stop;
 use crate::worker::Worker;
 
 /// How a run goes.
@@ -40,12 +43,24 @@ pub struct Options {
     pub name: Option<String>,
     /// Bounds on what an image may cost.
     pub limits: Limits,
+    /// What the process should take at most; without it, 256 MiB and 32 MiB for each job.
+    pub memory_bytes: Option<u64>,
+    /// Ends the run early, with everything stored that was read.
+    pub stop: Stop,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { jobs, platform: None, rescan: false, name: None, limits: Limits::default() }
+        Self {
+            jobs,
+            platform: None,
+            rescan: false,
+            name: None,
+            limits: Limits::default(),
+            memory_bytes: None,
+            stop: Stop::default(),
+        }
     }
 }
 
@@ -56,7 +71,8 @@ pub fn ingest(
     options: &Options,
     observer: Observer,
 ) -> Result<Summary, IngestError> {
-    let sink = StoreSink::new(store);
+    let budget = Budget::of(options.memory_bytes, options.jobs);
+    let sink = StoreSink::new(store, budget.recent_entries);
     let seen = SeenSources::new(store, options);
     let run = Run::new(&sink, options, observer, Some(&seen));
     run.all(sources, &|| Ok(store.commit()?))
@@ -89,6 +105,9 @@ pub(crate) struct Run<'a> {
     pub(crate) seen: Option<&'a SeenSources<'a>>,
     pub(crate) layers: LayerReader,
     pub(crate) helpers: Arc<Helpers>,
+    pub(crate) memory: Memory,
+    /// True once the collector has given up.
+    over: AtomicBool,
 }
 
 impl<'a> Run<'a> {
@@ -100,7 +119,14 @@ impl<'a> Run<'a> {
     ) -> Self {
         let helpers = Arc::new(Helpers::default());
         let layers = LayerReader::new(&options.limits).helped_by(helpers.clone());
-        Self { sink, options, observer, seen, layers, helpers }
+        let budget = Budget::of(options.memory_bytes, options.jobs);
+        let memory = Memory::new(budget.building_bytes);
+        Self { sink, options, observer, seen, layers, helpers, memory, over: AtomicBool::new(false) }
+    }
+
+    /// Returns true if nothing more is to be begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.options.stop.is_requested() || self.over.load(Ordering::Acquire)
     }
 
     fn all(
@@ -122,7 +148,10 @@ impl<'a> Run<'a> {
                 scope.spawn(move || worker.serve(&job_queue));
             }
             drop((events, job_queue));
-            Collector::new(self, jobs, permit_queue, commit).collect(&event_queue)
+            let collected = Collector::new(self, jobs, permit_queue, commit).collect(&event_queue);
+            // After a failure there is nobody to take what is read.
+            self.over.store(true, Ordering::Release);
+            collected
         })?;
         summary.elapsed = started.elapsed();
         Ok(summary)

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use crossbeam_channel::Sender;
 
-use crate::discover::{self, Found};
-use crate::error::IngestError;
+use crate::discover::{self, Candidate, Found};
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage};
 use crate::layer::Promise;
 use crate::open;
 use crate::pipeline::Run;
 use crate::plan::ImagePlan;
 use crate::progress::{Failure, Progress, SkipReason, Skipped};
+use crate::seen::Seen;
 use crate::source::Source;
 use crate::tree::{Blob, FileRange};
 use crate::worker::Worker;
@@ -27,7 +27,7 @@ pub(crate) struct Planner<'a> {
     next_source: usize,
 }
 
-/// The collector is gone, and with it the reason to go on.
+/// The collector is gone, or the run was asked to stop.
 pub(crate) struct Stopped;
 
 impl<'a> Planner<'a> {
@@ -42,80 +42,103 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn plan_all(mut self, sources: &[Source]) {
-        for source in sources {
-            for found in discover::expand(source) {
-                let planned = match found {
-                    Ok(found) => self.plan_source(found),
-                    Err(error) => {
-                        self.tell(Event::Failed(None, Failure { origin: source.to_string(), error }));
-                        Ok(())
-                    }
-                };
-                if planned.is_err() {
-                    return;
+        let planned = sources.iter().try_for_each(|source| {
+            discover::search(source, &mut |candidate| match candidate {
+                _ if self.run.is_ending() => Err(Stopped),
+                Ok(candidate) => self.plan_source(candidate),
+                Err(error) => {
+                    self.tell(Event::Failed(None, Failure { origin: source.to_string(), error }));
+                    Ok(true)
                 }
-            }
-        }
-        self.tell(Event::Planned);
+            })
+        });
+        self.tell(Event::Planned { all: planned.is_ok() });
     }
 
-    fn plan_source(&mut self, found: Found) -> Result<(), Stopped> {
-        let number = self.next_source;
-        self.next_source += 1;
-        let seen = self.run.seen.and_then(|sources| sources.look(&found.source));
+    /// Returns false if this is no source. A file that is unchanged is not opened to see whether it is.
+    fn plan_source(&mut self, candidate: Candidate) -> Result<bool, Stopped> {
+        let seen = self.run.seen.and_then(|sources| sources.look(&candidate.found.source));
         let unchanged = match (self.run.seen, &seen) {
-            (Some(sources), Some(seen)) => sources.unchanged(seen, found.named),
+            (Some(sources), Some(seen)) => sources.unchanged(seen, candidate.found.named),
             _ => Ok(None),
         };
         match unchanged {
             Err(error) => self.tell(Event::Fatal(error.into())),
             Ok(Some(images)) => {
-                let skipped = Skipped { origin: found.source.to_string(), reason: SkipReason::Unchanged };
+                let skipped =
+                    Skipped { origin: candidate.found.source.to_string(), reason: SkipReason::Unchanged };
                 self.tell(Event::Skipped(skipped, images));
             }
-            Ok(None) => {
-                self.tell(Event::SourceOpened(number, seen));
-                if open::reads_layers(&found.source) {
-                    return self.jobs.send(Job::Open(number, found)).map_err(|_| Stopped);
-                }
-                let plans = self.worker.open(number, &found);
-                plans.into_iter().try_for_each(|plan| self.plan_image(number, plan))?;
-                self.tell(Event::SourceClosed(number));
+            Ok(None) if candidate.is_source() => self.open_source(candidate.found, seen)?,
+            Ok(None) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn open_source(&mut self, found: Found, seen: Option<Seen>) -> Result<(), Stopped> {
+        let number = self.next_source;
+        self.next_source += 1;
+        let size_bytes = seen.as_ref().map_or(0, Seen::size_bytes);
+        self.tell(Event::SourceOpened(number, seen));
+        if open::reads_layers(&found.source) {
+            (self.run.observer)(Progress::ArchiveQueued(size_bytes));
+            return self.jobs.send(Job::Open(number, found)).map_err(|_| Stopped);
+        }
+        let plans = self.worker.open(number, &found);
+        let planned = self.plan_images(number, plans);
+        self.tell(Event::SourceClosed(number));
+        planned
+    }
+
+    /// Looks all images up before the first waits for its turn, so that it is known how much there is to read.
+    fn plan_images(&mut self, source: usize, plans: Vec<ImagePlan>) -> Result<(), Stopped> {
+        let planned: Vec<_> = plans.into_iter().filter_map(|plan| self.plan_image(source, plan)).collect();
+        let mut planned = planned.into_iter();
+        while let Some((image, jobs)) = planned.next() {
+            if self.run.is_ending() {
+                self.tell(Event::Left(source, 1 + planned.len() as u64));
+                return Err(Stopped);
             }
+            self.permits.send(()).map_err(|_| Stopped)?;
+            jobs.into_iter().try_for_each(|job| self.jobs.send(job).map_err(|_| Stopped))?;
+            self.tell(Event::Image(Box::new(image)));
         }
         Ok(())
     }
 
-    fn plan_image(&mut self, source: usize, plan: ImagePlan) -> Result<(), Stopped> {
+    /// Returns an image and the layers that nobody has asked for before; none if the store knows it.
+    fn plan_image(&mut self, source: usize, plan: ImagePlan) -> Option<(PlannedImage, Vec<Job>)> {
         match self.worker.pass_known_image(source, &plan) {
-            Ok(true) => return Ok(()),
+            Ok(true) => return None,
             Ok(false) => {}
-            Err(error) => self.tell(Event::Fatal(IngestError::Store(error))),
-        }
-        self.permits.send(()).map_err(|_| Stopped)?;
-        let mut layers = Vec::with_capacity(plan.layers.len());
-        for layer in &plan.layers {
-            match self.worker.state_of(layer) {
-                Ok(LayerState::Pending(key)) => {
-                    if let Ok(Blob::Range(range)) = &layer.blob {
-                        self.queue(&key, range, &layer.promise)?;
-                    }
-                    layers.push(LayerState::Pending(key));
-                }
-                Ok(state) => layers.push(state),
-                Err(error) => self.tell(Event::Fatal(IngestError::Store(error))),
+            Err(error) => {
+                self.worker.fail(source, &plan.origin, error);
+                return None;
             }
         }
-        self.tell(Event::Image(Box::new(PlannedImage { source, plan, layers, permitted: true })));
-        Ok(())
+        let states = plan.layers.iter().map(|layer| self.worker.state_of(layer));
+        let layers = match states.collect::<Result<Vec<_>, _>>() {
+            Ok(layers) => layers,
+            Err(error) => {
+                self.worker.fail(source, &plan.origin, error);
+                return None;
+            }
+        };
+        let mut jobs = Vec::new();
+        for (state, layer) in layers.iter().zip(&plan.layers) {
+            if let (LayerState::Pending(key), Ok(Blob::Range(range))) = (state, &layer.blob) {
+                jobs.extend(self.job(key, range, &layer.promise));
+            }
+        }
+        Some((PlannedImage { source, plan, layers, permitted: true }, jobs))
     }
 
-    fn queue(&mut self, key: &LayerKey, range: &FileRange, promise: &Promise) -> Result<(), Stopped> {
+    fn job(&mut self, key: &LayerKey, range: &FileRange, promise: &Promise) -> Option<Job> {
         if !self.queued.insert(key.clone()) {
-            return Ok(());
+            return None;
         }
         (self.run.observer)(Progress::LayerQueued(range.len_bytes()));
-        self.jobs.send(Job::Read(key.clone(), range.clone(), promise.clone())).map_err(|_| Stopped)
+        Some(Job::Read(key.clone(), range.clone(), promise.clone()))
     }
 
     /// The collector may have stopped; then nobody is left to tell.

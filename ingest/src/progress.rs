@@ -14,6 +14,10 @@ pub enum Progress<'a> {
     ImageFound,
     /// A layer will be read: so many stored bytes.
     LayerQueued(u64),
+    /// An archive will be read front to back: so many stored bytes.
+    ArchiveQueued(u64),
+    /// All sources have been opened; there is no more to be found.
+    Planned,
     /// A layer need not be read: the store or this run has it.
     LayerKnown,
     /// Stored bytes passed.
@@ -26,6 +30,8 @@ pub enum Progress<'a> {
     Failed(&'a Failure),
     /// A source needed no look, or is no image.
     Skipped(&'a Skipped),
+    /// The run was asked to stop, and so many layers that were begun take their time.
+    Stopping(usize),
 }
 
 /// Takes what is told.
@@ -89,6 +95,10 @@ pub struct Summary {
     pub failed: Vec<Failure>,
     /// Sources that were passed over.
     pub skipped: Vec<Skipped>,
+    /// True if the run was asked to stop and left something undone.
+    pub stopped: bool,
+    /// Images that were found and left for the next run. There may be more where nobody has looked.
+    pub images_left: u64,
     /// How long it took.
     pub elapsed: Duration,
 }

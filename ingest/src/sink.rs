@@ -57,8 +57,8 @@ pub(crate) struct StoreSink<'a> {
 }
 
 impl<'a> StoreSink<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, recent: RecentLayers::new(RECENT_ENTRIES_MAX) }
+    pub(crate) fn new(store: &'a Store, recent_entries_max: u64) -> Self {
+        Self { store, recent: RecentLayers::new(recent_entries_max) }
     }
 }
 
@@ -207,9 +207,6 @@ impl Sink for MemorySink<'_> {
 fn known_image(index: &Index, manifest: &BlobDigest) -> Result<Option<ImageRecord>, StoreError> {
     index.image_of_manifest(manifest)?.map_or(Ok(None), |id| index.image(&id))
 }
-
-/// Entries of layers that are kept in all, some 75 MiB.
-const RECENT_ENTRIES_MAX: u64 = 500_000;
 
 /// A thread that panicked has been reported; what it held is whole, for every change here is a single step.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

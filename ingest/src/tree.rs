@@ -72,7 +72,8 @@ pub struct LayerKnown {
 /// Read, not mapped: a mapped file that shrinks kills the process, and its pages count as ours.
 #[derive(Debug, Clone)]
 pub struct FileRange {
-    file: Arc<File>,
+    /// None until the first read: the layers of thousands of images may wait, and a process may have some 1,000 open.
+    file: Option<Arc<File>>,
     path: Arc<Path>,
     offset_bytes: u64,
     len_bytes: u64,
@@ -81,13 +82,20 @@ pub struct FileRange {
 impl FileRange {
     /// Opens a whole regular file. A pipe or device, which could block for ever, is refused.
     pub fn whole(path: &Path) -> io::Result<Self> {
-        let kind = fs::metadata(path)?;
-        if !kind.is_file() {
+        let mut range = Self::unopened(path)?;
+        let file = File::open(path)?;
+        range.len_bytes = file.metadata()?.len();
+        range.file = Some(Arc::new(file));
+        Ok(range)
+    }
+
+    /// Does the same, but opens the file when it is read.
+    pub fn unopened(path: &Path) -> io::Result<Self> {
+        let meta = fs::metadata(path)?;
+        if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        let file = File::open(path)?;
-        let len_bytes = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), path: path.into(), offset_bytes: 0, len_bytes })
+        Ok(Self { file: None, path: path.into(), offset_bytes: 0, len_bytes: meta.len() })
     }
 
     /// Returns a run within this one; what would stick out is cut.
@@ -122,7 +130,11 @@ impl FileRange {
 impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(usize::try_from(self.len_bytes).unwrap_or(usize::MAX));
-        let count = self.file.read_at(&mut buffer[..wanted], self.offset_bytes)?;
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(Arc::new(File::open(&self.path)?)),
+        };
+        let count = file.read_at(&mut buffer[..wanted], self.offset_bytes)?;
         self.skip(count as u64);
         Ok(count)
     }
@@ -203,7 +215,7 @@ fn blob_in_folder(path: &Path, root: &Path, name: &str) -> Result<Option<Blob>, 
     if !resolved.is_file() {
         return Ok(None);
     }
-    FileRange::whole(&resolved).map(|range| Some(Blob::Range(range))).map_err(IngestError::io(&resolved))
+    FileRange::unopened(&resolved).map(|range| Some(Blob::Range(range))).map_err(IngestError::io(&resolved))
 }
 
 fn blob_in_archive(members: &BTreeMap<Vec<u8>, Member>, name: &str) -> Option<Blob> {

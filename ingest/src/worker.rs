@@ -13,6 +13,7 @@ use crate::helpers::Next;
 use crate::image;
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
 use crate::layer::Promise;
+use crate::memory;
 use crate::open::{self, Opener};
 use crate::pipeline::Run;
 use crate::plan::{ImagePlan, LayerPlan};
@@ -43,8 +44,15 @@ impl<'a> Worker<'a> {
 
     fn work(&self, job: Job) {
         match job {
+            Job::Open(number, _) if self.run.is_ending() => {
+                self.tell(Event::Left(number, 0));
+                self.tell(Event::SourceClosed(number));
+            }
+            Job::Read(key, ..) if self.run.is_ending() => {
+                self.tell(Event::Layer(key, Err(Arc::new(LayerError::Stopped))));
+            }
             Job::Open(number, found) => {
-                for plan in self.open(number, &found) {
+                for plan in self.open_and_read(number, &found) {
                     self.plan_image(number, plan);
                 }
                 self.tell(Event::SourceClosed(number));
@@ -69,6 +77,7 @@ impl<'a> Worker<'a> {
             layers: &self.run.layers,
             take_layer: &take_layer,
             on_read: &on_read,
+            is_ending: &|| self.run.is_ending(),
         };
         let opened = guarded(|| open::images(&found.source, &opener));
         let plans = match opened.unwrap_or_else(|error| Err(broken(&found.source.to_string(), error))) {
@@ -89,6 +98,12 @@ impl<'a> Worker<'a> {
             }
         }
         planned
+    }
+
+    /// Opens a source whose layers are read on the way. How much they take is not known before.
+    fn open_and_read(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
+        let _hold = self.run.memory.begin_layer(u64::MAX);
+        self.open(number, found)
     }
 
     fn wanted(&self, mut plan: ImagePlan) -> Option<ImagePlan> {
@@ -122,7 +137,7 @@ impl<'a> Worker<'a> {
         match self.pass_known_image(source, &plan) {
             Ok(true) => return,
             Ok(false) => {}
-            Err(error) => return self.tell(Event::Fatal(error.into())),
+            Err(error) => return self.fail(source, &plan.origin, error),
         }
         let states: Result<Vec<_>, _> = plan.layers.iter().map(|layer| self.state_now(layer)).collect();
         match states {
@@ -130,13 +145,24 @@ impl<'a> Worker<'a> {
                 let planned = PlannedImage { source, plan, layers, permitted: false };
                 self.tell(Event::Image(Box::new(planned)));
             }
-            Err(error) => self.tell(Event::Fatal(error.into())),
+            Err(error) => self.fail(source, &plan.origin, error),
         }
+    }
+
+    /// Tells of an image that could not be planned, or of the end of the run.
+    pub(crate) fn fail(&self, source: usize, origin: &str, error: StoreError) {
+        self.tell(match is_own(&error) {
+            true => Event::Failed(Some(source), Failure { origin: origin.to_owned(), error: error.into() }),
+            false => Event::Fatal(error.into()),
+        });
     }
 
     /// Like [`Worker::state_of`], and reads what is pending.
     fn state_now(&self, layer: &LayerPlan) -> Result<LayerState, StoreError> {
         match (self.state_of(layer)?, &layer.blob) {
+            (LayerState::Pending(_), Ok(Blob::Range(_))) if self.run.is_ending() => {
+                Ok(LayerState::Broken(Arc::new(LayerError::Stopped)))
+            }
             (LayerState::Pending(_), Ok(Blob::Range(range))) => {
                 Ok(state(self.read(range.clone(), &layer.promise)?.map_err(Arc::new)))
             }
@@ -174,8 +200,13 @@ impl<'a> Worker<'a> {
         if let Some(diff_id) = self.known(promise)? {
             return Ok(Ok(diff_id));
         }
+        let mut hold = self.run.memory.begin_layer(range.len_bytes());
         let on_read = |count| (self.run.observer)(Progress::Read(count));
-        self.put(guarded(|| self.run.layers.read_helped(range, promise, &on_read)), promise)
+        let read = guarded(|| self.run.layers.read_helped(range, promise, &on_read));
+        if let Ok(Ok(layer)) = &read {
+            hold.resize(memory::fingerprint_bytes(&layer.fingerprint));
+        }
+        self.put(read, promise)
     }
 
     /// A tar so small that it was taken for a document: its first name starts with a bracket, or it is empty.
@@ -218,6 +249,8 @@ impl<'a> Worker<'a> {
             sink.fingerprint(layer)?.ok_or_else(missing)
         };
         let fingerprints = layers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let held = fingerprints.iter().map(|fingerprint| memory::fingerprint_bytes(fingerprint)).sum();
+        let _hold = self.run.memory.note(held);
         let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
         let (origin, names) = (plan.origin.clone(), plan.names.clone());
         let (record, documents) = image::describe(plan, layers, &view);
@@ -256,6 +289,7 @@ fn unopened(number: usize, found: &Found, error: IngestError) -> Event {
     let origin = found.source.to_string();
     match error {
         IngestError::Store(error) if !is_own(&error) => Event::Fatal(error.into()),
+        IngestError::Stopped { .. } => Event::Left(number, 1),
         IngestError::NotAnImage { .. } if !found.named => {
             Event::Skipped(Skipped { origin, reason: SkipReason::NotAnImage }, 0)
         }
@@ -263,11 +297,15 @@ fn unopened(number: usize, found: &Found, error: IngestError) -> Event {
     }
 }
 
-/// Tells what an image brings upon itself from what is wrong with the store. The first must not stop a run.
+/// Tells what concerns one image from what is wrong with the store as a whole. The first must not stop a run: an image
+/// with an impossible name, or one on a stored layer that is damaged.
 fn is_own(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::TooLarge { .. } | StoreError::InvalidName { .. } | StoreError::ImageConflict { .. }
+        StoreError::TooLarge { .. }
+            | StoreError::InvalidName { .. }
+            | StoreError::ImageConflict { .. }
+            | StoreError::Corrupt { .. }
     )
 }
 

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -15,11 +14,11 @@ use std::time::Duration;
 
 use layerprint_ingest::progress::{Progress, SkipReason, Summary};
 use layerprint_ingest::write::{
-    DockerSave, Image, Layer, Options as WriteOptions, docker_archive, oci_layout,
+    DockerSave, Image, Layer, Options as WriteOptions, docker_archive, oci_layout, skopeo_dir,
 };
 use layerprint_ingest::{Options, Source, Transport};
 use layerprint_store::{Platform, Store};
-use support::{child, put};
+use support::{child, contents, put};
 
 /// What a run told while it went.
 #[derive(Debug, Default)]
@@ -58,20 +57,6 @@ fn new_store(folder: &Path) -> Store {
     Store::create_or_open(&folder.join("store")).unwrap()
 }
 
-/// Everything that a store holds of images, names and layers.
-fn contents(store: &Store) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for image in store.images().map(Result::unwrap) {
-        let names = store.names_of(&image.id).unwrap();
-        found.insert(image.id.to_string(), format!("{names:?} {image:?}"));
-    }
-    for layer in store.layers().map(Result::unwrap) {
-        let fingerprint = store.fingerprint(&layer.diff_id).unwrap();
-        found.insert(layer.diff_id.to_string(), format!("{layer:?} {fingerprint:?}"));
-    }
-    found
-}
-
 fn image(number: usize) -> Image {
     let base = Layer::new().file("etc/motd", "hi\n").file("usr/lib/big", vec![3; 200_000]);
     let own = Layer::new()
@@ -106,7 +91,7 @@ fn a_second_run_reads_nothing() {
     assert!(bytes > 0);
     let before = contents(&store);
     let (second, read) = ingest(&paths, &store);
-    assert_eq!((second.images_new, second.images_known, second.sources_unchanged), (0, 9, 6));
+    assert_eq!((second.images_new, second.images_known, second.sources_unchanged), (0, 9, 9));
     assert_eq!(read, (0, 0));
     assert_eq!(contents(&store), before);
 }
@@ -154,6 +139,48 @@ fn one_bad_image_among_twenty_good_ones_is_told_and_costs_no_other() {
     // It is not taken for done: a second run tells of it again.
     let (again, _) = ingest(&paths, &store);
     assert_eq!((again.failed.len(), again.images_known), (1, 20));
+}
+
+#[test]
+fn a_known_image_under_an_impossible_name_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = |name: &str, images: &[Image]| {
+        let path = folder.path().join(name);
+        oci_layout(images, &path, &WriteOptions::default()).unwrap();
+        path
+    };
+    let paths = [
+        layout("first", &[image(1)]),
+        layout("renamed", &[image(1).named(&format!("app:{}", "1".repeat(100_000)))]),
+        layout("other", &[image(2)]),
+    ];
+    let store = new_store(folder.path());
+    assert_eq!(ingest(&paths[..1], &store).0.images_new, 1);
+    let (summary, _) = ingest(&paths, &store);
+    assert_eq!((summary.images_new, summary.images_known, summary.failed.len()), (1, 1, 1));
+    assert!(summary.failed[0].error.to_string().ends_with("is too long"), "{:?}", summary.failed);
+}
+
+#[test]
+fn a_stored_layer_that_is_damaged_costs_the_images_on_it_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = Image::new("base:1").layer(Layer::new().file("etc/motd", "hi\n").file("etc/issue", "base\n"));
+    let other = Image::new("other:1").layer(Layer::new().file("srv/other", "other\n"));
+    let child = base.clone().named("child:1").layer(Layer::new().file("srv/child", "child\n"));
+    let layouts = [("base", base), ("child", child), ("other", other)].map(|(name, image)| {
+        let path = folder.path().join(name);
+        oci_layout(&[image], &path, &WriteOptions::default()).unwrap();
+        path
+    });
+    ingest(&layouts[..1], &new_store(folder.path()));
+    // The first frame is a layer's fingerprint.
+    let pack = folder.path().join("store/packs/00000000.pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    let (summary, _) = ingest(&layouts, &new_store(folder.path()));
+    let failures: Vec<_> = summary.failed.iter().map(|failure| failure.error.to_string()).collect();
+    assert_eq!((summary.images_new, summary.failed.len(), failures[0].contains("corrupt")), (1, 1, true));
 }
 
 #[test]
@@ -249,6 +276,107 @@ fn a_file_that_was_touched_is_read_again_and_others_are_not() {
     assert!(bytes > 0);
     let (rescanned, _) = ingest_with(&paths, &store, &Options { rescan: true, ..Options::default() });
     assert_eq!((rescanned.sources_unchanged, rescanned.images_known), (0, 4));
+}
+
+/// What can be done to a layout behind our back, and whether it must be looked at again.
+type Change = (&'static str, fn(&Path), bool);
+
+#[test]
+fn a_layout_is_looked_at_again_when_its_index_or_its_blobs_have_changed() {
+    let changes: [Change; 5] = [
+        ("nothing", |_| (), false),
+        ("index touched", |layout| touched(&layout.join("index.json")), true),
+        ("index replaced by one as large and as old", replaced, true),
+        ("blob added", |layout| drop(put(layout, "blobs/sha256/00", "new")), true),
+        ("read", |layout| drop(fs::read(layout.join("index.json")).unwrap()), false),
+    ];
+    for (what, change, is_seen) in changes {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = folder.path().join("layout");
+        oci_layout(&[image(1), image(2)], &layout, &WriteOptions::default()).unwrap();
+        let store = new_store(folder.path());
+        let run = |options: Options| ingest_with(std::slice::from_ref(&layout), &store, &options).0;
+        assert_eq!(run(Options::default()).images_new, 2);
+        change(&layout);
+        let second = run(Options::default());
+        assert_eq!((second.images_known, second.sources_unchanged), (2, (!is_seen).into()), "{what}");
+        let third = run(Options { rescan: true, ..Options::default() });
+        assert_eq!((third.images_known, third.sources_unchanged), (2, 0), "{what}");
+    }
+}
+
+fn touched(path: &Path) {
+    let file = fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(5)).unwrap();
+}
+
+fn replaced(layout: &Path) {
+    let (index, new) = (layout.join("index.json"), layout.join("new"));
+    // So that the folder's time differs, however coarse the clock of the file system is.
+    std::thread::sleep(Duration::from_millis(20));
+    fs::copy(&index, &new).unwrap();
+    let time = fs::metadata(&index).unwrap().modified().unwrap();
+    fs::File::options().append(true).open(&new).unwrap().set_modified(time).unwrap();
+    fs::rename(new, index).unwrap();
+}
+
+#[test]
+fn a_layout_of_which_something_failed_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout");
+    let broken = Layer::from_bytes("no tar".repeat(500));
+    oci_layout(&[image(1), image(2).layer(broken)], &layout, &WriteOptions::default()).unwrap();
+    let store = new_store(folder.path());
+    for known in [0, 1] {
+        let (summary, _) = ingest(std::slice::from_ref(&layout), &store);
+        assert_eq!((summary.images_known, summary.failed.len(), summary.sources_unchanged), (known, 1, 0));
+    }
+}
+
+#[test]
+fn an_unpacked_archive_is_read_again_for_its_layers_have_no_digests() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("docker.tar");
+    docker_archive(&[image(1)], &archive, DockerSave::V1_1, &WriteOptions::default()).unwrap();
+    let unpacked = folder.path().join("unpacked");
+    tar::Archive::new(fs::File::open(archive).unwrap()).unpack(&unpacked).unwrap();
+    let skopeo = folder.path().join("skopeo");
+    skopeo_dir(&image(2), &skopeo, &WriteOptions::default()).unwrap();
+    let store = new_store(folder.path());
+    let paths = [unpacked, skopeo];
+    assert_eq!(ingest(&paths, &store).0.images_new, 2);
+    let (second, (_, layers)) = ingest(&paths, &store);
+    assert_eq!((second.images_known, second.sources_unchanged, layers), (2, 1, 2));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_paths_that_are_not_utf8_are_two_sources() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |byte: u8| folder.path().join(std::ffi::OsStr::from_bytes(&[b'a', byte]));
+    let store = new_store(folder.path());
+    for (number, byte) in [(1, 0xfe), (2, 0xff)] {
+        docker_archive(&[image(number)], &path(byte), DockerSave::V1_1, &WriteOptions::default()).unwrap();
+        let same = fs::File::options().append(true).open(path(byte)).unwrap();
+        same.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000)).unwrap();
+        let (summary, _) = ingest(&[path(byte)], &store);
+        assert_eq!((summary.images_new, summary.sources_unchanged), (1, 0));
+    }
+}
+
+#[test]
+fn a_link_to_an_archive_is_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = corpus(&folder.path().join("a"), 2).pop().unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&archive, &link).unwrap();
+    let through = folder.path().join("b");
+    std::os::unix::fs::symlink(folder.path().join("a"), &through).unwrap();
+    let store = new_store(folder.path());
+    assert_eq!(ingest(std::slice::from_ref(&archive), &store).0.images_new, 1);
+    let (again, _) = ingest(&[link, through.join("001"), folder.path().join("a/../a/001")], &store);
+    assert_eq!((again.images_known, again.sources_unchanged), (3, 3));
 }
 
 #[test]

@@ -97,6 +97,11 @@ impl Store {
         self.journal.record(Tree::Images, image.as_bytes())
     }
 
+    /// Returns true if an image is known, without reading what is known of it.
+    pub fn has_image(&self, image: &ImageId) -> Result<bool> {
+        self.journal.contains(Tree::Images, image.as_bytes())
+    }
+
     /// Returns all images, in order of their ids.
     pub fn images(&self) -> impl Iterator<Item = Result<ImageRecord>> {
         self.journal.records(Tree::Images)

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,20 @@ impl Outcome {
         names.sort();
         names
     }
+}
+
+/// Everything that a store holds of images, names and layers.
+pub fn contents(store: &Store) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for image in store.images().map(Result::unwrap) {
+        let names = store.names_of(&image.id).unwrap();
+        found.insert(image.id.to_string(), format!("{names:?} {image:?}"));
+    }
+    for layer in store.layers().map(Result::unwrap) {
+        let fingerprint = store.fingerprint(&layer.diff_id).unwrap();
+        found.insert(layer.diff_id.to_string(), format!("{layer:?} {fingerprint:?}"));
+    }
+    found
 }
 
 /// Reads the bytes of one layer.
