@@ -77,7 +77,17 @@ pub struct FileRange {
     path: Arc<Path>,
     offset_bytes: u64,
     len_bytes: u64,
+    /// Up to where the kernel has been asked to read.
+    ahead_bytes: u64,
 }
+
+/// How far ahead of need a file is read: enough for a disk that takes some milliseconds to answer. Linux by itself reads
+/// 128 KiB ahead.
+const READ_AHEAD_BYTES: u64 = 8 << 20;
+/// What is left and not larger than this is read at once anyway.
+const READ_AT_ONCE_BYTES: u64 = 128 << 10;
+/// Reads smaller than this are of headers and documents, which are jumped to.
+const SEQUENTIAL_BYTES_MIN: usize = 64 << 10;
 
 impl FileRange {
     /// Opens a whole regular file. A pipe or device, which could block for ever, is refused.
@@ -95,7 +105,7 @@ impl FileRange {
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Self { file: None, path: path.into(), offset_bytes: 0, len_bytes: meta.len() })
+        Ok(Self { file: None, path: path.into(), offset_bytes: 0, len_bytes: meta.len(), ahead_bytes: 0 })
     }
 
     /// Returns a run within this one; what would stick out is cut.
@@ -125,15 +135,39 @@ impl FileRange {
         self.len_bytes -= count;
         count
     }
+
+    fn open(&mut self) -> io::Result<Arc<File>> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => Arc::new(File::open(&self.path)?),
+        };
+        Ok(self.file.insert(file).clone())
+    }
+
+    /// Has the kernel fetch what comes next while this is worked on. Where it cannot, reading waits.
+    #[cfg(target_os = "linux")]
+    fn read_ahead(&mut self, file: &File) {
+        let end = self.offset_bytes + self.len_bytes;
+        let start = self.ahead_bytes.max(self.offset_bytes);
+        if start >= end.min(self.offset_bytes + READ_AHEAD_BYTES / 2) {
+            return;
+        }
+        self.ahead_bytes = end.min(start + READ_AHEAD_BYTES);
+        let count = std::num::NonZeroU64::new(self.ahead_bytes - start);
+        let _ = rustix::fs::fadvise(file, start, count, rustix::fs::Advice::WillNeed);
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_ahead(&mut self, _file: &File) {}
 }
 
 impl Read for FileRange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = self.open()?;
+        if self.len_bytes > READ_AT_ONCE_BYTES && buffer.len() >= SEQUENTIAL_BYTES_MIN {
+            self.read_ahead(&file);
+        }
         let wanted = buffer.len().min(usize::try_from(self.len_bytes).unwrap_or(usize::MAX));
-        let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(Arc::new(File::open(&self.path)?)),
-        };
         let count = file.read_at(&mut buffer[..wanted], self.offset_bytes)?;
         self.skip(count as u64);
         Ok(count)
