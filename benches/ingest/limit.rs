@@ -35,6 +35,11 @@ impl Limit {
     pub fn sum_s(&self) -> f64 {
         self.decompress_s + self.sha256_blob_s + self.sha256_tar_s + self.blake3_s
     }
+
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 bytes")]
+    pub fn tar_megabytes(&self) -> f64 {
+        self.tar_bytes as f64 / 1e6
+    }
 }
 
 /// Measures layer by layer, so that no more than one is in memory.

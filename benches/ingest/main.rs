@@ -1,22 +1,29 @@
 //! What reading images costs, beside the sum of what cannot be avoided and beside public tools on the same bytes.
 //!
-//! `cargo bench --bench ingest -- [--sets gzip,zstd,plain,many,tiny,archives,scale] [--cache FOLDER] [--rounds N]`
+//! `cargo bench --bench ingest -- [--sets gzip,zstd,plain,many,tiny,archives,huge,scale] [--scale FOLDER] [--rounds N]
+//! [--decompressors] [--by-hand] [--perf]`
 //!
 //! Whole runs of the `layerprint` binary, each into an empty store: on one core, on two, and once more over what it has
 //! read. `sets.rs` says what is read, `limit.rs` what the limit is. CPU time is user and system time of the process; every
 //! figure is the median of the rounds. Never fails on a timing, only where a program fails.
 //!
-//! Leaves out the disk: everything is read from the page cache.
+//! Leaves out the disk: everything is read from the page cache. Takes 8 GB for the sets, which `--cache` keeps elsewhere than
+//! below the target folder, and 3 GB more by hand. Needs Linux and `taskset`; of the other tools it uses those that are there,
+//! from Debian's packages `igzip` (isal), `libdeflate-tools`, `pigz`, `zstd`, `b3sum`, `skopeo`, `umoci` and `linux-perf`, and
+//! from PyPI `rapidgzip`, `blake3` and `zstandard`.
 
 mod blobs;
 mod files;
+mod hand;
 mod layout;
 mod limit;
 mod measure;
 mod process;
+mod profile;
 mod sets;
 mod table;
 mod task;
+mod tools;
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,9 +31,20 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use measure::{Bench, Measured};
+use measure::{Bench, Beside, Measured};
 use sets::{Cache, Set, Sizes};
 use task::Task;
+
+/// One for each question.
+const TABLES: [fn(&[Measured]) -> String; 7] = [
+    table::limit,
+    table::decompressors,
+    table::cores,
+    table::again,
+    table::memory,
+    table::by_hand,
+    table::profiles,
+];
 
 #[derive(Parser)]
 struct Arguments {
@@ -53,6 +71,21 @@ struct Arguments {
     /// The program to measure [default: the one that is built with this benchmark]
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// Measure other decompressors on the same layers
+    #[arg(long)]
+    decompressors: bool,
+    /// Measure other tools on the same images
+    #[arg(long)]
+    by_hand: bool,
+    /// Measure `tar --to-command`, too, which takes minutes
+    #[arg(long, requires = "by_hand")]
+    slow: bool,
+    /// Measure where CPU time goes, with `perf`
+    #[arg(long)]
+    perf: bool,
+    /// Walk frame pointers for that, which the binary must have
+    #[arg(long, requires = "perf")]
+    perf_frames: bool,
     /// Write the tables here, too
     #[arg(long)]
     markdown: Option<PathBuf>,
@@ -91,6 +124,11 @@ impl Arguments {
         Cache { folder, from: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("ingest"), sizes: Sizes::TEST }
     }
 
+    fn beside(&self) -> Beside {
+        let Self { decompressors, by_hand, slow, perf: profile, perf_frames: frame_pointers, .. } = *self;
+        Beside { decompressors, by_hand, slow, profile, frame_pointers }
+    }
+
     fn binary(&self) -> PathBuf {
         self.binary.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_layerprint").into())
     }
@@ -102,21 +140,28 @@ fn run(arguments: &Arguments, cache: &Cache) -> Result<String> {
     tell(&mut text, &table::machine(&given.join(" ")));
     fs::create_dir_all(&cache.folder)?;
     let scratch = tempfile::tempdir_in(&cache.folder).context("scratch folder")?;
-    let bench =
-        Bench { binary: arguments.binary(), scratch: scratch.path().to_owned(), rounds: arguments.rounds };
+    let bench = Bench {
+        binary: arguments.binary(),
+        scratch: scratch.path().to_owned(),
+        rounds: arguments.rounds,
+        beside: arguments.beside(),
+    };
     let mut measured: Vec<Measured> = Vec::new();
     for set in &arguments.sets {
         let Some(source) = source(arguments, cache, *set)? else {
-            tell(
-                &mut text,
-                &format!("- {}: skipped, no folder is given or it has no `index.json`", set.name()),
-            );
+            tell(&mut text, "- scale: skipped, no folder with an `index.json` is given\n");
             continue;
         };
         measured.push(bench.measure(*set, &source).with_context(|| set.name())?);
     }
-    tell(&mut text, &table::limit(&measured));
-    tell(&mut text, &table::runs(&measured));
+    for table in TABLES.map(|table| table(&measured)).iter().filter(|table| !table.is_empty()) {
+        tell(&mut text, table);
+    }
+    for measured in &measured {
+        for note in &measured.notes {
+            tell(&mut text, &format!("- {}: {note}", measured.set.name()));
+        }
+    }
     Ok(text)
 }
 

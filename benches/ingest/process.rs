@@ -26,7 +26,7 @@ impl Usage {
 
 /// Runs a program to its end, which must be a success, with its output thrown away.
 pub fn measure(command: &mut Command) -> Result<Usage> {
-    let shown = format!("{command:?}");
+    let shown = command.get_program().to_string_lossy().into_owned();
     let started = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = child.spawn().with_context(|| format!("start {shown}"))?;
@@ -34,7 +34,7 @@ pub fn measure(command: &mut Command) -> Result<Usage> {
     let complaints = std::io::read_to_string(complaints).unwrap_or_default();
     let (success, mut usage) = wait(child.id()).with_context(|| format!("wait for {shown}"))?;
     usage.wall_s = started.elapsed().as_secs_f64();
-    ensure!(success, "failed: {shown}: {}", complaints.trim());
+    ensure!(success, "{shown} failed: {}", complaints.trim().lines().last().unwrap_or("it does not say why"));
     Ok(usage)
 }
 

@@ -19,8 +19,9 @@ use super::blobs::{Compression, blobs};
 use super::files;
 use super::layout::Layout;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 pub enum Set {
+    #[default]
     Gzip,
     Zstd,
     Plain,
@@ -76,6 +77,16 @@ impl Set {
         format!("{self:?}").to_lowercase()
     }
 
+    /// Whether it is one image in a layout, which tools can be given by name.
+    pub fn is_one_image(self) -> bool {
+        matches!(self, Self::Gzip | Self::Zstd | Self::Plain | Self::Many | Self::Tiny)
+    }
+
+    /// Whether it is a layout that is read by hand as well.
+    pub fn is_layout(self) -> bool {
+        self.is_one_image() || self == Self::Scale
+    }
+
     /// What it is made from, if that is another set.
     pub fn made_from(self) -> Option<Self> {
         matches!(self, Self::Gzip | Self::Zstd | Self::Many | Self::Archives).then_some(Self::Plain)
@@ -89,10 +100,7 @@ impl Cache {
 
     /// Makes a set in a folder that gets its name when it is whole.
     pub fn make(&self, set: Set) -> Result<()> {
-        let staged = self.folder.join(format!("{}.partial", set.name()));
-        if staged.exists() {
-            fs::remove_dir_all(&staged)?;
-        }
+        let staged = self.folder.join(format!("{}.partial{}", set.name(), std::process::id()));
         fs::create_dir_all(&staged)?;
         self.write(set, &staged).with_context(|| format!("make the set {}", set.name()))?;
         fs::rename(&staged, self.path(set)).context("name the finished set")
@@ -117,7 +125,7 @@ impl Cache {
             }
             Set::Tiny => layout.layer(Compression::Gzip, |out| tiny(self.sizes.tiny_files, out))?,
             Set::Huge => layout.layer(Compression::Plain, |out| huge(self.sizes.huge_bytes, out))?,
-            Set::Archives | Set::Scale => unreachable!("handled above"),
+            Set::Archives | Set::Scale => unreachable!("returned above"),
         }
         layout.finish()
     }
@@ -132,17 +140,23 @@ impl Cache {
         Ok(())
     }
 
-    /// Cuts the tar of real files between entries into about equal parts.
+    /// Cuts the tar of real files between entries into about equal parts; one with a large file is larger.
     fn parts(&self, parts: u64) -> Result<Vec<(u64, u64)>> {
         let mut archive = tar::Archive::new(File::open(self.plain_tar()?)?);
-        let mut ends = vec![0];
+        let mut ends = Vec::new();
         for entry in archive.entries_with_seek()? {
             let entry = entry?;
             ends.push((entry.raw_file_position() + entry.size()).next_multiple_of(512));
         }
-        let whole = *ends.last().expect("it holds the tar's begin");
-        let at = |part: u64| ends[ends.partition_point(|end| end * parts < whole * part)];
-        Ok((0..parts).map(|part| (at(part), at(part + 1))).collect())
+        let whole = *ends.last().context("the tar has no entries")?;
+        let (mut cut, mut start) = (Vec::new(), 0);
+        for left in (1..=parts).rev() {
+            let share = (whole - start) / left;
+            let end = ends[ends.partition_point(|end| *end < start + share)];
+            cut.push((start, end));
+            start = end;
+        }
+        Ok(cut)
     }
 
     /// Returns a part of the tar of real files as a tar of its own.
