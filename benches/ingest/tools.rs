@@ -77,7 +77,7 @@ pub fn decompressors(
             let mut seconds = 0.0;
             let start = user_seconds(program, &empty)?;
             for file in &files {
-                seconds += user_seconds(program, file)? - start;
+                seconds += (user_seconds(program, file)? - start).max(0.0);
             }
             user_s.push(seconds);
         }
