@@ -10,6 +10,10 @@ test:
 bench:
     cargo bench --workspace
 
+# Measures ingest beside its limit and beside other tools; an hour on a quiet machine (just bench-ingest --scale FOLDER)
+bench-ingest *arguments:
+    cargo bench --bench ingest -- --sets gzip,zstd,plain,many,tiny,archives,huge,scale --decompressors --by-hand --perf {{arguments}}
+
 # Makes images from files of this machine and finds what they are built on
 demo:
     cargo run --release --locked -- demo
