@@ -114,6 +114,18 @@ impl Anomalies {
         }
     }
 
+    /// Returns true if these are what looks can have found: no more of a kind whole than are kept or counted, and nothing longer.
+    pub(crate) fn is_plausible(&self) -> bool {
+        // Escaping makes at most four characters of one.
+        let is_short = |example: &Anomaly| example.detail.len() <= 4 * Self::DETAIL_CHARS_MAX;
+        let has_room = |kind: &AnomalyKind, count: u64| {
+            let kept = self.examples.iter().filter(|example| example.kind == *kind).count() as u64;
+            count > 0 && kept <= count.min(Self::EXAMPLES_PER_KIND_MAX)
+        };
+        self.examples.iter().all(|example| is_short(example) && self.counts.contains_key(&example.kind))
+            && self.counts.iter().all(|(kind, count)| has_room(kind, *count))
+    }
+
     /// Returns true if nothing is odd.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
@@ -161,5 +173,21 @@ mod tests {
         assert_eq!(whole.counts().values().copied().collect::<Vec<_>>(), [20, 3]);
         let offsets: Vec<_> = whole.examples().iter().filter_map(|example| example.offset_bytes).collect();
         assert_eq!(offsets, [3, 5, 7, 650, 700, 750, 800, 850]);
+        assert!(whole.is_plausible() && a.is_plausible());
+    }
+
+    #[test]
+    fn anomalies_that_no_look_can_have_found_are_told() {
+        let mut too_many = found(&[1, 2, 3], &[]);
+        too_many.counts.insert(AnomalyKind::StrayExtension, 2);
+        let mut uncounted = found(&[1], &[]);
+        uncounted.counts.clear();
+        let mut endless = found(&[1], &[]);
+        endless.examples[0].detail = "x".repeat(4 * Anomalies::DETAIL_CHARS_MAX + 1);
+        let mut empty = Anomalies::default();
+        empty.counts.insert(AnomalyKind::EmptyPath, 0);
+        for anomalies in [too_many, uncounted, endless, empty] {
+            assert!(!anomalies.is_plausible(), "{anomalies:?}");
+        }
     }
 }

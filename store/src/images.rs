@@ -340,7 +340,7 @@ fn documents_of(record: &ImageRecord) -> Vec<BlobDigest> {
     record.documents.iter().map(|document| document.digest).collect()
 }
 
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let problem = if name.is_empty() {
         "is empty"
     } else if name.len() > REFERENCE_BYTES_MAX {

@@ -32,7 +32,7 @@ pub struct Store {
     pub(crate) journal: Journal,
     secret: [u8; 32],
     /// Held by the one commit that is going on.
-    publisher: Mutex<Publisher>,
+    pub(crate) publisher: Mutex<Publisher>,
     fresh: Mutex<Fresh>,
 }
 
@@ -178,7 +178,7 @@ impl Store {
     }
 
     /// Adds what is odd about a layer. Returns false if it is not known.
-    fn note_layer(&self, record: &LayerRecord) -> Result<bool> {
+    pub(crate) fn note_layer(&self, record: &LayerRecord) -> Result<bool> {
         let key = record.diff_id.as_bytes();
         let merged = |known: &LayerRecord| Some(known.merged(Some(record))).filter(|merged| merged != known);
         let Some(known) = self.layer(&record.diff_id)? else { return Ok(false) };
@@ -212,6 +212,11 @@ impl Store {
     pub fn fingerprint(&self, layer: &DiffId) -> Result<Option<Fingerprint>> {
         let body = self.journal.get(Tree::Bodies, layer.as_bytes())?;
         body.map(|body| body::decode(&body).map_err(StoreError::body(*layer))).transpose()
+    }
+
+    /// Returns the entries of a layer as they are encoded.
+    pub(crate) fn body(&self, layer: &DiffId) -> Result<Option<Vec<u8>>> {
+        self.journal.get(Tree::Bodies, layer.as_bytes())
     }
 
     /// Returns the distinct contents of a layer, sorted, without decoding its paths.
@@ -267,6 +272,11 @@ impl Store {
         writer.put(Tree::Documents, &key, &compressed)?;
         drop(writer.finish());
         Ok(true)
+    }
+
+    /// Returns true if a document is known.
+    pub fn has_document(&self, digest: &BlobDigest) -> Result<bool> {
+        self.journal.contains(Tree::Documents, &digest.to_key())
     }
 
     /// Returns a document.
