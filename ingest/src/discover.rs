@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use walkdir::{DirEntry, WalkDir};
@@ -20,14 +21,23 @@ pub struct Found {
     pub source: Source,
     /// False if it was found in a folder: then it may turn out not to be an image, which is no failure.
     pub named: bool,
+    /// How it is written: as it was named, or where it is below the folder that was. Machines that have the same folder in
+    /// other places write it alike.
+    pub text: Vec<u8>,
 }
 
 /// Replaces a bare folder that is no image itself by the sources below it, in path order. Anything else stays.
 ///
 /// What cannot be looked into is an error of its own, not the end of the search.
 pub fn expand(source: &Source) -> Vec<Result<Found, IngestError>> {
-    let named = |source: &Source| vec![Ok(Found { source: source.clone(), named: true })];
-    let found_at = |path: &Path| Found { source: Source::detect(path), named: false };
+    let named = |source: &Source| {
+        let text = source.to_bytes();
+        vec![Ok(Found { source: source.clone(), named: true, text })]
+    };
+    let found_at = |path: &Path| {
+        let below = path.strip_prefix(&source.path).unwrap_or(path);
+        Found { source: Source::detect(path), named: false, text: below.as_os_str().as_bytes().to_vec() }
+    };
     if source.transport != Transport::Detect || !source.path.is_dir() || is_image_folder(&source.path) {
         return named(source);
     }

@@ -9,7 +9,7 @@
 //! thread collects, commits and tells. A layer is read once in a run, whoever refers to it, and not at all if the
 //! store has it. What one image gets wrong is its own failure.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{bounded, unbounded};
 use layerprint_store::{Index, Platform, Store, StoreError};
@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::planner::Planner;
 use crate::progress::{Observer, Summary};
 use crate::seen::SeenSources;
+use crate::shard::Shard;
 use crate::sink::{ImageRead, MemorySink, Sink, StoreSink};
 use crate::source::Source;
 use crate::worker::Worker;
@@ -35,6 +36,10 @@ pub struct Options {
     pub rescan: bool,
     /// A name for an image that has none of its own.
     pub name: Option<String>,
+    /// Read only what falls to this part; the rest is for other machines.
+    pub shard: Option<Shard>,
+    /// What is stored as the time of this run, in seconds since 1970; none for the time that it is.
+    pub now_unix_s: Option<u64>,
     /// Bounds on what an image may cost.
     pub limits: Limits,
 }
@@ -42,7 +47,23 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { jobs, platform: None, rescan: false, name: None, limits: Limits::default() }
+        Self {
+            jobs,
+            platform: None,
+            rescan: false,
+            name: None,
+            shard: None,
+            now_unix_s: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Returns what is stored as the present time.
+    pub(crate) fn now_unix_s(&self) -> u64 {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        self.now_unix_s.unwrap_or_else(now)
     }
 }
 
@@ -53,7 +74,7 @@ pub fn ingest(
     options: &Options,
     observer: Observer,
 ) -> Result<Summary, IngestError> {
-    let sink = StoreSink::new(store);
+    let sink = StoreSink::new(store, options);
     let seen = SeenSources::new(store, options);
     let run = Run { sink: &sink, options, observer, seen: Some(&seen) };
     run.all(sources, &|| Ok(store.commit()?))

@@ -60,6 +60,10 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_source(&mut self, found: Found) -> Result<(), Stopped> {
+        if self.is_for_others(&found) {
+            self.tell(Event::Skipped(Skipped::of_other_shard(found.source.to_string()), 0));
+            return Ok(());
+        }
         let number = self.next_source;
         self.next_source += 1;
         let seen = self.run.seen.and_then(|sources| sources.look(&found.source));
@@ -84,6 +88,13 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if a source falls to another part as a whole, because opening it would read its layers. What cannot be
+    /// looked at is opened all the same, to say so: other machines may be able to.
+    fn is_for_others(&self, found: &Found) -> bool {
+        let shard = self.run.options.shard.filter(|_| open::reads_layers_for_sure(&found.source));
+        shard.is_some_and(|shard| !shard.has_source(&found.text))
     }
 
     fn plan_image(&mut self, source: usize, plan: ImagePlan) -> Result<(), Stopped> {

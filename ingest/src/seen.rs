@@ -3,7 +3,7 @@
 //! Only for archives: a folder's time says nothing of what is in it, and an OCI layout is known by its digests anyway.
 
 use std::fs;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use layerprint_store::id::ImageId;
 use layerprint_store::{SourceRecord, Store, StoreError};
@@ -30,12 +30,13 @@ impl<'a> SeenSources<'a> {
 
     /// Returns the number of images in a source if it was read before, has not changed, and the store has them all.
     ///
-    /// A source without images is passed over only in a folder: who names it is to be told that it has none.
+    /// A source without images is passed over only in a folder: who names it is to be told that it has none. That of a shard
+    /// may have none because all are for others.
     pub(crate) fn unchanged(&self, seen: &Seen, named: bool) -> Result<Option<u64>, StoreError> {
         let Seen { key, now } = seen;
         let Some(then) = self.store.source(key)?.filter(|_| !self.options.rescan) else { return Ok(None) };
         let changed = (then.size_bytes, then.mtime_ns) != (now.size_bytes, now.mtime_ns);
-        if changed || (named && then.images.is_empty()) {
+        if changed || (named && then.images.is_empty() && self.options.shard.is_none()) {
             return Ok(None);
         }
         for image in &then.images {
@@ -60,9 +61,10 @@ impl<'a> SeenSources<'a> {
         let platform = self.options.platform.as_ref().map(ToString::to_string).unwrap_or_default();
         let name = self.options.name.clone().unwrap_or_default();
         let whole = Source { path, ..source.clone() };
-        let key = format!("{whole}\0{platform}\0{name}").into_bytes();
+        let shard = self.options.shard.map(|shard| format!("\0{shard}")).unwrap_or_default();
+        let key = format!("{whole}\0{platform}\0{name}{shard}").into_bytes();
         let mtime_ns = i64::try_from(modified.as_nanos()).ok()?;
-        let read_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let read_unix_s = self.options.now_unix_s();
         let now = SourceRecord { size_bytes: meta.len(), mtime_ns, images: Vec::new(), read_unix_s };
         Some(Seen { key, now })
     }
