@@ -10,8 +10,8 @@ use std::path::Path;
 
 use layerprint_ingest::progress::Summary;
 use layerprint_ingest::write::{
-    Compression, DockerSave, Image, Layer, Options as WriteOptions, docker_archive, forms, oci_layout,
-    rootfs_archive,
+    Compression, DockerSave, Image, Layer, MediaTypes, Options as WriteOptions, docker_archive, forms,
+    oci_layout, rootfs_archive,
 };
 use layerprint_ingest::{Options, Source};
 use layerprint_store::Store;
@@ -228,5 +228,41 @@ fn two_threads_and_one_come_to_the_same_store() {
     let one = run(1, false);
     for (jobs, turned) in [(2, false), (7, true), (1, true)] {
         assert!(run(jobs, turned) == one, "{jobs} threads, turned: {turned}");
+    }
+}
+
+#[test]
+fn what_one_source_adds_to_an_image_is_kept_whichever_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, image: Image, options: &WriteOptions| {
+        let path = folder.path().join(name);
+        oci_layout(&[image], &path, options).unwrap();
+        Source::detect(path)
+    };
+    let plain = WriteOptions { compression: Compression::None, ..WriteOptions::default() };
+    let docker = WriteOptions { media_types: MediaTypes::Docker, ..plain.clone() };
+    let statement = serde_json::json!({"builder": {"id": "one"}});
+    let saved = folder.path().join("saved.tar");
+    docker_archive(&[image(1)], &saved, DockerSave::V1_1, &plain).unwrap();
+    let sources = [
+        write("layout", image(1), &plain),
+        write("attested", image(1).provenance("https://slsa.dev/provenance/v1", statement), &plain),
+        write("docker-types", image(1), &docker),
+        Source::detect(saved),
+    ];
+    let run = |order: &[usize]| {
+        let store = tempfile::tempdir().unwrap();
+        let store = new_store(store.path());
+        for source in order {
+            ingest(&sources[*source..=*source], &store, "");
+        }
+        let record = store.images().next().unwrap().unwrap();
+        assert_eq!(record.manifests.len(), 2, "of both kinds of media types");
+        assert!(record.documents.iter().any(|kept| kept.media_type.contains("in-toto")));
+        export(&store)
+    };
+    let once = run(&[0, 1, 2, 3]);
+    for order in [[3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]] {
+        assert!(run(&order) == once, "{order:?}");
     }
 }
