@@ -219,11 +219,22 @@ impl<'a> Worker<'a> {
         };
         let fingerprints = layers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
+        self.note_media_types(&plan)?;
         let (origin, names) = (plan.origin.clone(), plan.names.clone());
         let (record, documents) = image::describe(plan, layers, &view);
         let id = record.id;
         let new = sink.put_image(record, (&origin, &names), documents)?;
         Ok(ImageRow { id, origin, names, known: !new })
+    }
+
+    /// Images that waited for one reading of a layer may call it by other media types than the one that it was read for.
+    fn note_media_types(&self, plan: &ImagePlan) -> Result<(), StoreError> {
+        for promise in plan.layers.iter().map(|layer| &layer.promise) {
+            if let Some(digest) = &promise.digest {
+                self.run.sink.layer_of_blob(digest, &promise.media_type)?;
+            }
+        }
+        Ok(())
     }
 
     /// The collector may have stopped; then nobody is left to tell.

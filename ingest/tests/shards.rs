@@ -266,3 +266,19 @@ fn what_one_source_adds_to_an_image_is_kept_whichever_comes_first() {
         assert!(run(&order) == once, "{order:?}");
     }
 }
+
+#[test]
+fn every_media_type_counts_though_a_layer_is_read_for_one_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let types =
+        ["application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.layer.v1.tar+gzip"];
+    let images: Vec<Image> = (0..8)
+        .map(|number| {
+            let base = Layer::new().file("etc/motd", "hi\n").media_type(types[number % 2]);
+            Image::new(&format!("app:{number}")).layer(base).step(&format!("CMD {number}"))
+        })
+        .collect();
+    let layout = folder.path().join("layout");
+    oci_layout(&images, &layout, &WriteOptions::default()).unwrap();
+    [1, 2, 5].iter().for_each(|count| assert_divides(&[Source::detect(&layout)], *count));
+}
