@@ -156,8 +156,8 @@ Exit status:
     Export(Export),
     /// Add what other stores exported
     ///
-    /// The result is that of having ingested the same images here, byte for byte (see export), in whatever order files come
-    /// and however much they have in common. All that can be checked is checked before it is stored; which files are in a
+    /// The result is that of having ingested the same images here, in whatever order files come and however much they have in
+    /// common: exports of both are the same bytes. Times at which names were seen are those of the exporting stores. All that can be checked is checked before it is stored; which files are in a
     /// layer of a given diff ID, and which layer a compressed one unpacks to, is believed: import only from who may ingest.
     #[command(after_long_help = "\
 Examples:
