@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, Styles, styling::AnsiColor};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use layerprint_ingest::Shard;
 use layerprint_query::State;
 use layerprint_store::Platform;
 
@@ -81,7 +82,13 @@ pub enum Command {
          layerprint ingest bases/\n  \
          docker save debian:12 | layerprint ingest -\n  \
          layerprint ingest oci:layout:alpine:3.20\n  \
-         layerprint ingest --memory 512M --from-list images.txt 2>> ingest.log\n\n{INGEST}\n\n{INGEST_STATUS}"
+         layerprint ingest --memory 512M --from-list images.txt 2>> ingest.log\n\n\
+         Many machines, each with a store of its own, and one that joins them:\n  \
+         layerprint ingest --shard 1/3 /srv/images && layerprint export part1.lpx\n  \
+         layerprint import part1.lpx part2.lpx part3.lpx\n\n\
+         Environment:\n  \
+         SOURCE_DATE_EPOCH  the time at which names are stored as seen, in seconds since 1970\n\n\
+         {INGEST}\n\n{INGEST_STATUS}"
     ))]
     Ingest(Ingest),
     /// Say what images are built on
@@ -152,6 +159,34 @@ Exit status:
     Reindex,
     /// Remove images from the store
     Forget(Forget),
+    /// Write all that is stored into one file
+    ///
+    /// Two stores with the same images export the same bytes, whatever machine, order or number of threads they were ingested
+    /// with. The file holds no secrets of the store, nor what it remembers of files that it has read. It is written beside
+    /// FILE and renamed when it is whole.
+    #[command(after_long_help = "\
+Examples:
+  layerprint export bases.lpx
+  layerprint export - | zstd | ssh host 'zstd -d | layerprint import -'
+
+Exit status:
+  0  done
+  2  something failed; there is no new FILE then")]
+    Export(Export),
+    /// Add what other stores exported
+    ///
+    /// The result is that of having ingested the same images here, in whatever order files come and however much they have in
+    /// common: exports of both are the same bytes. Times at which names were seen are those of the exporting stores. All that can be checked is checked before it is stored; which files are in a
+    /// layer of a given diff ID, and which layer a compressed one unpacks to, is believed: import only from who may ingest.
+    #[command(after_long_help = "\
+Examples:
+  layerprint import part1.lpx part2.lpx part3.lpx
+  ssh host layerprint export - | layerprint import -
+
+Exit status:
+  0  done
+  2  a file is broken, or the store has other files or layers under the same ID and kept those; all else was done")]
+    Import(Import),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -195,6 +230,28 @@ pub struct Ingest {
     /// 200M are taken however little is given, and one layer is read however many files it has.
     #[arg(long, value_name = "SIZE", value_parser = size_bytes)]
     pub memory: Option<u64>,
+    /// Read only the Ith of N parts of what is named; other machines read the others
+    ///
+    /// Each image falls to exactly one part, by the digest of its configuration, whatever form, name or place it has. Archives
+    /// that are compressed, folders as root file systems and what has no configuration fall to one as a whole, by how they are
+    /// written here (below a folder: by their path in it), so that all machines must write them alike. `export` and `import`
+    /// join the parts.
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Export {
+    /// Where to write; - is standard output
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Import {
+    /// What `layerprint export` wrote; - is standard input (can be repeated)
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

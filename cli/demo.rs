@@ -147,7 +147,7 @@ fn ingest_bases(global: &Global) -> anyhow::Result<()> {
         let store = layerprint_store::Store::create_or_open(Path::new(STORE))?;
         let sources = ingest::sources(&command.sources)?;
         let global = Global { json: false, ..global.clone() };
-        ingest::ingest(&global, &sources, &store, &ingest::options(&command.sources))?;
+        ingest::ingest(&global, &sources, &store, &ingest::options(&command.sources)?)?;
         return Ok(());
     }
     let status = ingest::run(global, &command, &Signals::default())?;

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use layerprint_ingest::IngestError;
 use layerprint_ingest::source::UnknownTransport;
-use layerprint_store::StoreError;
+use layerprint_store::{ImportError, StoreError};
 
+use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
 
 /// The exit status. Ordered: of several, the last one is told.
@@ -104,7 +105,9 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let ingest = cause.downcast_ref::<IngestError>().and_then(hint_of);
         let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);
         let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
-        ingest.or_else(store).or_else(transport)
+        let stdin = || cause.downcast_ref::<SharedStdin>().map(SharedStdin::hint);
+        let export = || cause.downcast_ref::<ImportError>().and_then(import_hint);
+        ingest.or_else(store).or_else(transport).or_else(stdin).or_else(export)
     })
 }
 
@@ -124,6 +127,21 @@ pub fn hint_of(error: &IngestError) -> Option<String> {
         }
         error => error.hint(),
     }
+}
+
+/// Returns what the user may do about an export that cannot be read.
+fn import_hint(error: &ImportError) -> Option<String> {
+    Some(match error {
+        ImportError::NotAnExport => {
+            "import reads what `layerprint export` wrote, not compressed; images are for `layerprint ingest`".into()
+        }
+        ImportError::Version { .. } => "use the version of layerprint that wrote it, or export it again".into(),
+        ImportError::Truncated { .. } | ImportError::Malformed { .. } | ImportError::TooLarge { .. } => {
+            "copy or export it again: what was committed before stays, and importing it again goes on from there".into()
+        }
+        ImportError::Store(error) => return store_hint(error),
+        _ => return None,
+    })
 }
 
 fn store_hint(error: &StoreError) -> Option<String> {

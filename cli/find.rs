@@ -34,7 +34,7 @@ pub fn answer(
         Some(store) => Published::of(store.index()?),
         None => Published::open(global)?,
     };
-    let options = options(&command.sources);
+    let options = options(&command.sources)?;
     let reader = Reader { global, published: &published, options, store: store.as_ref() };
     let trouble = |trouble: &Trouble| {
         trouble.complain();
@@ -47,7 +47,7 @@ pub fn answer(
 /// Prints what is found of each image as soon as it is, a line of JSON for each.
 fn batch(global: &Global, command: &Find) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
-    let options = options(&command.sources);
+    let options = options(&command.sources)?;
     let workers = options.jobs;
     // Each source is read by one thread; there are others to work on.
     let reader = Reader {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use anyhow::Context;
 use layerprint_ingest::progress::{Failure, Progress, SkipReason, Summary};
 use layerprint_ingest::{Options, Source};
 use layerprint_store::Store;
@@ -19,9 +20,16 @@ use crate::store;
 
 pub fn run(global: &Global, command: &Ingest, signals: &Signals) -> anyhow::Result<Status> {
     let sources = sources(&command.sources)?;
-    let stop = signals.stop.clone();
-    let options =
-        Options { rescan: command.rescan, memory_bytes: command.memory, stop, ..options(&command.sources) };
+    if command.shard.is_some() && sources.iter().any(Source::is_stdin) {
+        return Err(SharedStdin.into());
+    }
+    let options = Options {
+        rescan: command.rescan,
+        shard: command.shard,
+        memory_bytes: command.memory,
+        stop: signals.stop.clone(),
+        ..options(&command.sources)?
+    };
     let store = store::open_or_create(global)?;
     let (summary, counted) = ingest(global, &sources, &store, &options)?;
     let printed = match global.json {
@@ -105,13 +113,35 @@ pub fn sources(args: &Sources) -> anyhow::Result<Vec<Source>> {
     Ok(texts.iter().map(|text| text.parse()).collect::<Result<_, _>>()?)
 }
 
-pub fn options(args: &Sources) -> Options {
+pub fn options(args: &Sources) -> anyhow::Result<Options> {
     let default = Options::default();
-    Options {
+    Ok(Options {
         jobs: args.jobs.map_or(default.jobs, usize::from),
         platform: args.platform.clone(),
         name: args.name.clone(),
+        now_unix_s: now_unix_s()?,
         ..default
+    })
+}
+
+/// Returns the time that is to be stored, where it is told (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn now_unix_s() -> anyhow::Result<Option<u64>> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let Some(value) = std::env::var_os(NAME).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let seconds = value.to_str().and_then(|text| text.parse().ok());
+    let seconds =
+        seconds.with_context(|| format!("{NAME} is {value:?}, which is no number of seconds since 1970"))?;
+    Ok(Some(seconds))
+}
+
+/// Standard input that several machines are to share.
+#[derive(Debug, thiserror::Error)]
+#[error("standard input cannot be read in parts: only one machine has it")]
+pub struct SharedStdin;
+
+impl SharedStdin {
+    pub fn hint(&self) -> String {
+        "save it to a file that all machines see, or ingest it on one without --shard".into()
     }
 }
 
@@ -148,6 +178,7 @@ fn print_summary(summary: &Summary, counted: &Counted, has_many: bool) -> io::Re
         (summary.sources_unchanged, "unchanged since the last run (--rescan reads them again)"),
         (skipped(SkipReason::NotAnImage), "holding no image"),
         (skipped(SkipReason::OtherPlatform), "for another platform"),
+        (summary.other_shard, "of other shards"),
     ];
     for (number, reason) in reasons.into_iter().filter(|(number, _)| *number > 0) {
         writeln!(out, "skipped {} {reason}", count(number))?;
@@ -200,6 +231,7 @@ fn summary_json(summary: &Summary, counted: &Counted) -> serde_json::Value {
         "images_failed": summary.failed.len(),
         "images_left": summary.images_left,
         "sources_unchanged": summary.sources_unchanged,
+        "other_shard": summary.other_shard,
         "layers_read": Counted::of(&counted.layers_read),
         "layers_known": Counted::of(&counted.layers_known),
         "read_bytes": Counted::of(&counted.read_bytes),

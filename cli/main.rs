@@ -7,8 +7,10 @@ mod counted;
 mod demo;
 mod error;
 mod explain;
+mod export;
 mod find;
 mod forget;
+mod import;
 mod ingest;
 mod list;
 mod output;
@@ -49,6 +51,8 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Stats => stats::run(&args.global),
         Command::Reindex => reindex::run(&args.global),
         Command::Forget(command) => forget::run(&args.global, command),
+        Command::Export(command) => export::run(&args.global, command),
+        Command::Import(command) => import::run(&args.global, command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "layerprint", &mut script);

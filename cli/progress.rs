@@ -35,6 +35,18 @@ pub fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Returns a bar for bytes, like [`bar`].
+pub fn byte_bar(quiet: bool, what: String) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{spinner} {msg} {bytes:>12} of {total_bytes:<12} [{bar:30}] {bytes_per_sec} {eta}",
+    );
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target).with_message(what);
+    bar.set_style(style.expect("the template is ours"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// Images, layers and bytes of a run.
 pub struct Bars {
     /// What there is to show.

@@ -29,8 +29,20 @@ fn help_names_every_command_and_the_exit_statuses() {
     let world = World::new();
     let help = world.run(&["--help"]);
     assert_eq!((help.status, help.stderr.as_str()), (0, ""));
-    let commands =
-        ["ingest", "find", "explain", "children", "demo", "show", "list", "stats", "forget", "completions"];
+    let commands = [
+        "ingest",
+        "find",
+        "explain",
+        "children",
+        "demo",
+        "show",
+        "list",
+        "stats",
+        "forget",
+        "export",
+        "import",
+        "completions",
+    ];
     for command in commands {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}: {}", help.stdout);
         assert_eq!(world.run(&[command, "--help"]).status, 0);
@@ -358,7 +370,7 @@ fn ingest_tells_each_image_and_the_sum_as_json() {
     assert!(summary["elapsed_ms"].take().is_u64());
     let expected = json!({
         "event": "summary", "images_new": 1, "images_known": 0, "images_failed": 1, "images_left": 0,
-        "sources_unchanged": 0, "stopped": false, "hint": null,
+        "sources_unchanged": 0, "other_shard": 0, "stopped": false, "hint": null,
         "layers_read": 1, "layers_known": 0, "read_bytes": 431_616, "elapsed_ms": null, "skipped": [],
         "failed": [{"origin": "absent.tar", "error": "absent.tar: No such file or directory (os error 2)"}],
     });

@@ -137,11 +137,11 @@ impl<'a> Collector<'a> {
             Event::Skipped(skipped, images) => {
                 self.summary.images_known += images;
                 (self.run.observer)(Progress::Skipped(&skipped));
-                // What is unchanged is counted, not listed: there may be thousands.
-                if skipped.reason != SkipReason::Unchanged {
-                    self.summary.skipped.push(skipped);
-                } else {
-                    self.summary.sources_unchanged += 1;
+                // Some are counted, not listed: there may be thousands.
+                match skipped.reason {
+                    SkipReason::Unchanged => self.summary.sources_unchanged += 1,
+                    SkipReason::OtherShard => self.summary.other_shard += 1,
+                    _ => self.summary.skipped.push(skipped),
                 }
             }
             Event::Known(number, row) => {

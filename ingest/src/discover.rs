@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use walkdir::WalkDir;
@@ -21,6 +22,9 @@ pub struct Found {
     pub source: Source,
     /// False if it was found in a folder: then it may turn out not to be an image, which is no failure.
     pub named: bool,
+    /// How it is written: as it was named, or where it is below the folder that was. Machines that have the same folder in
+    /// other places write it alike.
+    pub text: Vec<u8>,
 }
 
 /// A source, or a file in a folder that nobody has opened yet to see whether it is one.
@@ -55,10 +59,14 @@ pub(crate) fn search<E>(
     source: &Source,
     take: &mut dyn FnMut(Result<Candidate, IngestError>) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let named = || Candidate { found: Found { source: source.clone(), named: true }, is_sure: true };
-    let found_at = |path: &Path, is_sure| Candidate {
-        found: Found { source: Source::detect(path), named: false },
-        is_sure,
+    let named = || {
+        let found = Found { source: source.clone(), named: true, text: source.to_bytes() };
+        Candidate { found, is_sure: true }
+    };
+    let found_at = |path: &Path, is_sure| {
+        let below = path.strip_prefix(&source.path).unwrap_or(path);
+        let text = below.as_os_str().as_bytes().to_vec();
+        Candidate { found: Found { source: Source::detect(path), named: false, text }, is_sure }
     };
     if source.transport != Transport::Detect || !source.path.is_dir() || is_image_folder(&source.path) {
         return take(Ok(named())).map(drop);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
-use layerprint_store::{AnomalyKind, Document, ImageRecord, MergedView};
+use layerprint_store::{AnomalyKind, Document, ImageRecord, MergedView, Platform};
 
+use crate::document::Config;
 use crate::plan::ImagePlan;
 use crate::rootfs;
 
@@ -36,6 +37,28 @@ pub fn describe(
         ..ImageRecord::of_contents(id, layers, &view.contents(), view.file_count())
     };
     (record, plan.documents.into_iter().map(|(_, digest, bytes)| (digest, bytes)).collect())
+}
+
+/// Says what is wrong with an image that another store exported, given the document whose digest is the image's ID: it must be a
+/// configuration of just these layers. Whatever reads images corrects a configuration that lists others (`identify`).
+pub fn check_config(record: &ImageRecord, config: Option<&[u8]>) -> Result<(), String> {
+    let config = config.ok_or("its configuration is not with it")?;
+    let config = Config::parse(config).map_err(|error| format!("its configuration: {error}"))?;
+    if config.rootfs.diff_ids != record.layers {
+        return Err("its configuration lists other layers".into());
+    }
+    if config.created != record.created {
+        return Err("its configuration says another time".into());
+    }
+    let platform = Platform::from(config.platform);
+    let differs = |said: &str, stored: &str| !said.is_empty() && said != stored;
+    if differs(&platform.os, &record.platform.os)
+        || differs(&platform.architecture, &record.platform.architecture)
+        || differs(&platform.variant, &record.platform.variant)
+    {
+        return Err(format!("its configuration is for {platform}, not {}", record.platform));
+    }
+    Ok(())
 }
 
 /// Returns the image ID and the configuration that it is the hash of.

@@ -30,6 +30,7 @@ mod planner;
 pub mod progress;
 mod rootfs;
 mod seen;
+pub mod shard;
 mod sink;
 pub mod source;
 mod stop;
@@ -41,8 +42,10 @@ mod worker;
 pub mod write;
 
 pub use error::{IngestError, LayerError};
+pub use image::check_config;
 pub use limits::Limits;
 pub use pipeline::{Options, ingest, read};
+pub use shard::Shard;
 pub use sink::ImageRead;
 pub use source::{Source, Transport};
 pub use stop::Stop;

@@ -44,6 +44,12 @@ pub fn reads_layers(source: &Source) -> bool {
     }
 }
 
+/// Returns true under the same condition, and if the source could be looked at.
+pub fn reads_layers_for_sure(source: &Source) -> bool {
+    let is_file = !source.is_stdin() && source.path.is_file();
+    reads_layers(source) && (!is_file || !matches!(sniff(&source.path), Err(IngestError::Io { .. })))
+}
+
 /// Finds the images of a source. One that holds none is an error.
 pub fn images(source: &Source, opener: &Opener) -> Result<Plans, IngestError> {
     let found = match source.transport {

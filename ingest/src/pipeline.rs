@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{bounded, unbounded};
 use layerprint_store::{Index, Platform, Store, StoreError};
@@ -25,6 +25,7 @@ use crate::memory::{Budget, Memory};
 use crate::planner::Planner;
 use crate::progress::{Observer, Summary};
 use crate::seen::SeenSources;
+use crate::shard::Shard;
 use crate::sink::{ImageRead, MemorySink, Sink, StoreSink};
 use crate::source::Source;
 use crate::stop::Stop;
@@ -41,6 +42,10 @@ pub struct Options {
     pub rescan: bool,
     /// A name for an image that has none of its own.
     pub name: Option<String>,
+    /// Read only what falls to this part; the rest is for other machines.
+    pub shard: Option<Shard>,
+    /// What is stored as the time of this run, in seconds since 1970; none for the time that it is.
+    pub now_unix_s: Option<u64>,
     /// Bounds on what an image may cost.
     pub limits: Limits,
     /// What the process should take at most; without it, 256 MiB and 32 MiB for each job.
@@ -57,10 +62,20 @@ impl Default for Options {
             platform: None,
             rescan: false,
             name: None,
+            shard: None,
+            now_unix_s: None,
             limits: Limits::default(),
             memory_bytes: None,
             stop: Stop::default(),
         }
+    }
+}
+
+impl Options {
+    /// Returns what is stored as the present time.
+    pub(crate) fn now_unix_s(&self) -> u64 {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        self.now_unix_s.unwrap_or_else(now)
     }
 }
 
@@ -72,7 +87,7 @@ pub fn ingest(
     observer: Observer,
 ) -> Result<Summary, IngestError> {
     let budget = Budget::of(options.memory_bytes, options.jobs);
-    let sink = StoreSink::new(store, budget.recent_entries);
+    let sink = StoreSink::new(store, options, budget.recent_entries);
     let seen = SeenSources::new(store, options);
     let run = Run::new(&sink, options, observer, Some(&seen));
     run.all(sources, &|| Ok(store.commit()?))

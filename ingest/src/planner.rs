@@ -69,8 +69,12 @@ impl<'a> Planner<'a> {
                     Skipped { origin: candidate.found.source.to_string(), reason: SkipReason::Unchanged };
                 self.tell(Event::Skipped(skipped, images));
             }
-            Ok(None) if candidate.is_source() => self.open_source(candidate.found, seen)?,
-            Ok(None) => return Ok(false),
+            Ok(None) if !candidate.is_source() => return Ok(false),
+            Ok(None) if self.is_for_others(&candidate.found) => {
+                let skipped = Skipped::of_other_shard(candidate.found.source.to_string());
+                self.tell(Event::Skipped(skipped, 0));
+            }
+            Ok(None) => self.open_source(candidate.found, seen)?,
         }
         Ok(true)
     }
@@ -104,6 +108,13 @@ impl<'a> Planner<'a> {
             self.tell(Event::Image(Box::new(image)));
         }
         Ok(())
+    }
+
+    /// Returns true if a source falls to another part as a whole, because opening it would read its layers. What cannot be
+    /// looked at is opened all the same, to say so: other machines may be able to.
+    fn is_for_others(&self, found: &Found) -> bool {
+        let shard = self.run.options.shard.filter(|_| open::reads_layers_for_sure(&found.source));
+        shard.is_some_and(|shard| !shard.has_source(&found.text))
     }
 
     /// Returns an image and the layers that nobody has asked for before; none if the store knows it.

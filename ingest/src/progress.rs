@@ -68,6 +68,13 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
+impl Skipped {
+    /// Returns what is left to other machines.
+    pub(crate) fn of_other_shard(origin: String) -> Self {
+        Self { origin, reason: SkipReason::OtherShard }
+    }
+}
+
 /// Why a source was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,6 +85,8 @@ pub enum SkipReason {
     NotAnImage,
     /// It is an image for another platform than asked for.
     OtherPlatform,
+    /// It falls to another part of the list, or the source does.
+    OtherShard,
 }
 
 /// What a run came to.
@@ -91,9 +100,11 @@ pub struct Summary {
     pub images_known: u64,
     /// Sources that are as an earlier run left them.
     pub sources_unchanged: u64,
+    /// Images that fall to other parts of the list, and sources that do as a whole.
+    pub other_shard: u64,
     /// Images and sources that failed, in the order in which they did.
     pub failed: Vec<Failure>,
-    /// Sources that were passed over.
+    /// Sources that were passed over for other reasons.
     pub skipped: Vec<Skipped>,
     /// True if the run was asked to stop and left something undone.
     pub stopped: bool,

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use layerprint_store::id::ImageId;
 use layerprint_store::{SourceRecord, Store, StoreError};
@@ -43,13 +43,15 @@ impl<'a> SeenSources<'a> {
     pub(crate) fn new(store: &'a Store, options: &'a Options) -> Self {
         let platform = options.platform.as_ref().map(ToString::to_string).unwrap_or_default();
         let name = options.name.clone().unwrap_or_default();
-        let suffix = format!("\0{platform}\0{name}").into_bytes();
+        let shard = options.shard.map(|shard| format!("\0{shard}")).unwrap_or_default();
+        let suffix = format!("\0{platform}\0{name}{shard}").into_bytes();
         Self { store, options, suffix, folder: Mutex::default() }
     }
 
     /// Returns the number of images in a source if it was read before, has not changed, and the store has them all.
     ///
-    /// A source without images is passed over only in a folder: who names it is to be told that it has none.
+    /// A source without images is passed over only in a folder: who names it is to be told that it has none. That of a shard
+    /// may have none because all are for others.
     pub(crate) fn unchanged(&self, seen: &Seen, named: bool) -> Result<Option<u64>, StoreError> {
         if self.options.rescan {
             return Ok(None);
@@ -57,7 +59,7 @@ impl<'a> SeenSources<'a> {
         let Seen { key, now } = seen;
         let Some(then) = self.store.source(key)? else { return Ok(None) };
         let changed = (then.size_bytes, then.mtime_ns) != (now.size_bytes, now.mtime_ns);
-        if changed || (named && then.images.is_empty()) {
+        if changed || (named && then.images.is_empty() && self.options.shard.is_none()) {
             return Ok(None);
         }
         for image in &then.images {
@@ -86,7 +88,7 @@ impl<'a> SeenSources<'a> {
             key.extend([b":", reference.as_bytes()].concat());
         }
         key.extend(&self.suffix);
-        let read_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let read_unix_s = self.options.now_unix_s();
         let now = SourceRecord { size_bytes, mtime_ns, images: Vec::new(), read_unix_s };
         Some(Seen { key, now })
     }

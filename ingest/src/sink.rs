@@ -8,20 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
 use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Index, RecentLayers, Store, StoreError};
 
+use crate::codec::Codec;
 use crate::image::KeptDocument;
 use crate::layer::LayerRead;
+use crate::pipeline::Options;
+use crate::plan::ImagePlan;
 use crate::tree::LayerKnown;
 
 /// Takes what has been read. Called from several threads.
 pub(crate) trait Sink: Sync {
-    /// Returns the layer that these stored bytes unpack to, if it need not be read.
-    fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError>;
-    /// Takes an image that the store knows by its manifest, with its origin and names; nothing of it need be read.
-    fn put_known_image(
-        &self,
-        manifest: &BlobDigest,
-        row: (&str, &[String]),
-    ) -> Result<Option<ImageId>, StoreError>;
+    /// Returns the layer that these stored bytes unpack to, if it need not be read. A manifest calls them by this media type.
+    fn layer_of_blob(&self, digest: &BlobDigest, media_type: &str) -> Result<Option<DiffId>, StoreError>;
+    /// Takes an image that the store knows by its manifest, if nothing of it need be read.
+    fn put_known_image(&self, plan: &ImagePlan) -> Result<Option<ImageId>, StoreError>;
     /// Returns true if a layer need not be read.
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError>;
     /// Takes a layer.
@@ -53,32 +52,48 @@ pub struct ImageRead {
 /// Puts everything into a store, without committing.
 pub(crate) struct StoreSink<'a> {
     store: &'a Store,
+    options: &'a Options,
     recent: RecentLayers,
 }
 
 impl<'a> StoreSink<'a> {
-    pub(crate) fn new(store: &'a Store, recent_entries_max: u64) -> Self {
-        Self { store, recent: RecentLayers::new(recent_entries_max) }
+    pub(crate) fn new(store: &'a Store, options: &'a Options, recent_entries_max: u64) -> Self {
+        Self { store, options, recent: RecentLayers::new(recent_entries_max) }
+    }
+
+    fn put_seen(&self, record: &ImageRecord, names: &[String]) -> Result<bool, StoreError> {
+        let now_unix_s = self.options.now_unix_s();
+        let names: Vec<_> = names.iter().map(|name| (name.clone(), now_unix_s)).collect();
+        self.store.put_image_seen(record, &names)
     }
 }
 
 impl Sink for StoreSink<'_> {
-    fn put_known_image(
-        &self,
-        manifest: &BlobDigest,
-        (_origin, names): (&str, &[String]),
-    ) -> Result<Option<ImageId>, StoreError> {
+    fn put_known_image(&self, plan: &ImagePlan) -> Result<Option<ImageId>, StoreError> {
+        let Some(manifest) = &plan.manifest else { return Ok(None) };
         let Some(id) = self.store.image_of_manifest(manifest)? else { return Ok(None) };
-        let Some(record) = self.store.image(&id)? else { return Ok(None) };
+        let Some(record) = self.store.image(&id)?.filter(|record| brings_nothing(plan, record)) else {
+            return Ok(None);
+        };
         let known = self.store.names_of(&record.id)?;
-        if names.iter().any(|name| !known.contains(name)) {
-            self.store.put_image(&record, names)?;
+        if plan.names.iter().any(|name| !known.contains(name)) {
+            self.put_seen(&record, &plan.names)?;
         }
         Ok(Some(record.id))
     }
 
-    fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
-        self.store.layer_of_blob(digest)
+    fn layer_of_blob(&self, digest: &BlobDigest, media_type: &str) -> Result<Option<DiffId>, StoreError> {
+        let Some(known) = self.store.blob(digest)? else { return Ok(None) };
+        let (before, here) = (Codec::of_media_type(&known.media_type), Codec::of_media_type(media_type));
+        if before.is_some() && here.is_some() && before != here {
+            // One of the two is wrong, which is noted when the layer is read.
+            return Ok(None);
+        }
+        if known.media_type.as_str() < media_type {
+            let blob = BlobRecord { media_type: media_type.to_owned(), ..known };
+            self.store.put_blob(digest, &blob)?;
+        }
+        Ok(Some(known.diff_id))
     }
 
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
@@ -114,7 +129,7 @@ impl Sink for StoreSink<'_> {
         for (digest, bytes) in documents {
             self.store.put_document(&digest, &bytes)?;
         }
-        self.store.put_image(&record, names)
+        self.put_seen(&record, names)
     }
 }
 
@@ -148,16 +163,14 @@ impl<'a> MemorySink<'a> {
 }
 
 impl Sink for MemorySink<'_> {
-    fn put_known_image(
-        &self,
-        manifest: &BlobDigest,
-        row: (&str, &[String]),
-    ) -> Result<Option<ImageId>, StoreError> {
-        let known = self.index.map_or(Ok(None), |index| known_image(index, manifest))?;
+    fn put_known_image(&self, plan: &ImagePlan) -> Result<Option<ImageId>, StoreError> {
+        let (Some(index), Some(manifest)) = (self.index, &plan.manifest) else { return Ok(None) };
+        let row = (&*plan.origin, &*plan.names);
+        let known = known_image(index, manifest)?;
         known.map(|record| self.put_image(record.clone(), row, Vec::new()).map(|_| record.id)).transpose()
     }
 
-    fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
+    fn layer_of_blob(&self, digest: &BlobDigest, _media_type: &str) -> Result<Option<DiffId>, StoreError> {
         if let Some(found) = lock(&self.blobs).get(digest) {
             return Ok(Some(*found));
         }
@@ -202,6 +215,12 @@ impl Sink for MemorySink<'_> {
         });
         Ok(new)
     }
+}
+
+/// Returns true if a source that names an image by its manifest says nothing of it that is not stored.
+fn brings_nothing(plan: &ImagePlan, record: &ImageRecord) -> bool {
+    let is_kept = |digest: &BlobDigest| record.documents.iter().any(|kept| kept.digest == *digest);
+    plan.documents.iter().all(|(_, digest, _)| is_kept(digest)) && plan.platform <= record.platform
 }
 
 fn known_image(index: &Index, manifest: &BlobDigest) -> Result<Option<ImageRecord>, StoreError> {

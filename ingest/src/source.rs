@@ -2,6 +2,7 @@
 //! <https://github.com/containers/image/blob/main/docs/containers-transports.5.md>
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -111,6 +112,12 @@ impl Source {
     /// Returns a source whose form is to be told from what is there.
     pub fn detect(path: impl Into<PathBuf>) -> Self {
         Self { transport: Transport::Detect, path: path.into(), reference: None }
+    }
+
+    /// Returns the source as it would be typed, whatever bytes its path has.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let reference = self.reference.as_ref().map(|reference| format!(":{reference}")).unwrap_or_default();
+        [self.transport.prefix().as_bytes(), self.path.as_os_str().as_bytes(), reference.as_bytes()].concat()
     }
 
     /// Returns true for standard input.

@@ -18,6 +18,7 @@ use crate::open::{self, Opener};
 use crate::pipeline::Run;
 use crate::plan::{ImagePlan, LayerPlan};
 use crate::progress::{Failure, ImageRow, Progress, SkipReason, Skipped};
+use crate::shard::Shard;
 use crate::tree::{Blob, FileRange, LayerKnown};
 
 /// Does the jobs of one thread.
@@ -83,18 +84,19 @@ impl<'a> Worker<'a> {
         let plans = match opened.unwrap_or_else(|error| Err(broken(&found.source.to_string(), error))) {
             Ok(plans) => plans,
             Err(error) => {
-                self.tell(unopened(number, found, error));
+                self.tell(self.failed(number, found, error));
                 return Vec::new();
             }
         };
-        let origin = found.source.to_string();
+        // What is read as a whole was chosen as a whole.
+        let shard = self.run.options.shard.filter(|_| !open::reads_layers(&found.source));
+        let is_ours = |plan: &ImagePlan| shard.is_none_or(|shard| shard.has_image(plan, &found.text));
         let mut planned = Vec::new();
         for plan in plans {
             match plan {
-                Ok(plan) => planned.extend(self.wanted(plan)),
-                Err(error) => {
-                    self.tell(Event::Failed(Some(number), Failure { origin: origin.clone(), error }));
-                }
+                Ok(plan) if is_ours(&plan) => planned.extend(self.wanted(plan)),
+                Ok(plan) => self.tell(Event::Skipped(Skipped::of_other_shard(plan.origin), 0)),
+                Err(error) => self.tell(self.failed(number, found, error)),
             }
         }
         planned
@@ -104,6 +106,21 @@ impl<'a> Worker<'a> {
     fn open_and_read(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
         let _hold = self.run.memory.begin_layer(u64::MAX);
         self.open(number, found)
+    }
+
+    /// What is wrong with a source, or with an image before it is known which it is, is told by one of several machines. What the
+    /// operating system refuses is told by each: others may be able to read what this one leaves out.
+    fn failed(&self, number: usize, found: &Found, error: IngestError) -> Event {
+        let is_ours = |shard: Shard| {
+            let is_told_by_all = matches!(error, IngestError::Io { .. } | IngestError::Store(_));
+            is_told_by_all || shard.has_source(&found.text)
+        };
+        match self.run.options.shard {
+            Some(shard) if !is_ours(shard) => {
+                Event::Skipped(Skipped::of_other_shard(found.source.to_string()), 0)
+            }
+            _ => unopened(number, found, error),
+        }
     }
 
     fn wanted(&self, mut plan: ImagePlan) -> Option<ImagePlan> {
@@ -123,10 +140,7 @@ impl<'a> Worker<'a> {
     /// Hands on an image that the store knows by its manifest: the manifest was verified, and it names everything else
     /// by digest. Returns true if it did.
     pub(crate) fn pass_known_image(&self, source: usize, plan: &ImagePlan) -> Result<bool, StoreError> {
-        let Some(manifest) = plan.manifest else { return Ok(false) };
-        let Some(id) = self.run.sink.put_known_image(&manifest, (&plan.origin, &plan.names))? else {
-            return Ok(false);
-        };
+        let Some(id) = self.run.sink.put_known_image(plan)? else { return Ok(false) };
         plan.layers.iter().for_each(|_| (self.run.observer)(Progress::LayerKnown));
         let row = ImageRow { id, origin: plan.origin.clone(), names: plan.names.clone(), known: true };
         self.tell(Event::Known(source, row));
@@ -188,7 +202,10 @@ impl<'a> Worker<'a> {
     }
 
     fn known(&self, promise: &Promise) -> Result<Option<DiffId>, StoreError> {
-        let known = promise.digest.map_or(Ok(None), |digest| self.run.sink.layer_of_blob(&digest))?;
+        let known = match &promise.digest {
+            Some(digest) => self.run.sink.layer_of_blob(digest, &promise.media_type)?,
+            None => None,
+        };
         if known.is_some() {
             (self.run.observer)(Progress::LayerKnown);
         }
@@ -252,11 +269,22 @@ impl<'a> Worker<'a> {
         let held = fingerprints.iter().map(|fingerprint| memory::fingerprint_bytes(fingerprint)).sum();
         let _hold = self.run.memory.note(held);
         let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
+        self.note_media_types(&plan)?;
         let (origin, names) = (plan.origin.clone(), plan.names.clone());
         let (record, documents) = image::describe(plan, layers, &view);
         let id = record.id;
         let new = sink.put_image(record, (&origin, &names), documents)?;
         Ok(ImageRow { id, origin, names, known: !new })
+    }
+
+    /// Images that waited for one reading of a layer may call it by other media types than the one that it was read for.
+    fn note_media_types(&self, plan: &ImagePlan) -> Result<(), StoreError> {
+        for promise in plan.layers.iter().map(|layer| &layer.promise) {
+            if let Some(digest) = &promise.digest {
+                self.run.sink.layer_of_blob(digest, &promise.media_type)?;
+            }
+        }
+        Ok(())
     }
 
     /// The collector may have stopped; then nobody is left to tell.

@@ -113,3 +113,25 @@ pub(crate) mod index {
     /// Most nodes of a store: a posting is twice the node's number, and a bit for the sign.
     pub(crate) const NODES_MAX: u32 = 1 << 30;
 }
+
+/// Exports of a store.
+pub(crate) mod export {
+    pub(crate) const MAGIC: [u8; 8] = *b"LPEXPORT";
+    /// Covers the records in it, too: whatever changes `LayerRecord`, `ImageRecord` or a fingerprint raises it.
+    pub(crate) const VERSION: u32 = 1;
+    /// Magic, version, and a zero of four bytes.
+    pub(crate) const HEADER_BYTES: usize = 16;
+    /// Kind, three zero bytes, and the length of the payload.
+    pub(crate) const FRAME_HEADER_BYTES: usize = 8;
+    pub(crate) const CHECKSUM_BYTES: usize = 32;
+    /// Longest frame of a layer: a fingerprint as long as a pack takes, and its record.
+    pub(crate) const LAYER_BYTES_MAX: u64 = super::pack::PAYLOAD_BYTES_MAX + (16 << 20);
+    /// Longest frame of a document: the longest document, and its digest.
+    pub(crate) const DOCUMENT_BYTES_MAX: u64 = super::record::DOCUMENT_BYTES_MAX + 128;
+    /// Longest frame of an image. It may have had thousands of names.
+    pub(crate) const IMAGE_BYTES_MAX: u64 = 256 << 20;
+    /// Longest frame of a blob. Its media type stood in a manifest, which is no longer than a document.
+    pub(crate) const BLOB_BYTES_MAX: u64 = super::record::DOCUMENT_BYTES_MAX + 256;
+    /// Longest end: four counts.
+    pub(crate) const END_BYTES_MAX: u64 = 40;
+}

@@ -52,16 +52,23 @@ struct Seen {
 }
 
 impl Store {
-    /// Puts an image, and the references that stand for it.
+    /// Puts an image, and the references that stand for it now.
     ///
-    /// Manifests and documents are added to those that are known. Returns false if the image was known.
+    /// Manifests, documents and oddities are added to those that are known. Returns false if the image was known.
     ///
     /// # Errors
     ///
     /// Fails if one of its layers was not put before. Fails if the image is known with other layers, unless it is
     /// the known ones that do not match the configuration.
     pub fn put_image(&self, record: &ImageRecord, names: &[String]) -> Result<bool> {
-        names.iter().try_for_each(|name| check_name(name))?;
+        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let names: Vec<_> = names.iter().map(|name| (name.clone(), unix_s)).collect();
+        self.put_image_seen(record, &names)
+    }
+
+    /// Does the same for references that were seen at the times told, in seconds since 1970. Of several times the latest counts.
+    pub fn put_image_seen(&self, record: &ImageRecord, names: &[(String, u64)]) -> Result<bool> {
+        names.iter().try_for_each(|(name, _)| check_name(name))?;
         let mut writer = self.journal.write()?;
         for layer in &record.layers {
             if !self.has_layer(layer)? {
@@ -69,27 +76,73 @@ impl Store {
             }
         }
         let known = self.image(&record.id)?;
-        if let Some(known) = known.as_ref().filter(|known| known.layers != record.layers) {
-            if !mismatches(known) || mismatches(record) {
+        let (same, replaced) = match &known {
+            Some(known) if known.layers == record.layers => (Some(known), None),
+            other => (None, other.as_ref()),
+        };
+        if let Some(replaced) = replaced {
+            if !mismatches(replaced) || mismatches(record) {
                 return Err(StoreError::ImageConflict { image: record.id });
             }
-            paths_to(known).into_iter().for_each(|(tree, key)| writer.remove(tree, &key));
+            self.remove_paths(&mut writer, replaced)?;
         }
-        let merged = merge(record, known.as_ref());
-        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
-        put_image(&mut writer, &merged)?;
-        for name in names {
-            let seen = Seen { platform: merged.platform.clone(), unix_s };
-            writer.put_record(Tree::Names, &name_key(name, &merged.id), &seen)?;
-            writer.put(Tree::ImageNames, &image_name_key(&merged.id, name), &[])?;
+        let merged = record.merged(same);
+        let changed = known.as_ref() != Some(&merged);
+        if changed {
+            self.put_record(&mut writer, &merged)?;
+        }
+        let platform_changed = known.as_ref().is_some_and(|known| known.platform != merged.platform);
+        let names = self.put_names(&mut writer, (&merged, known.is_some()), names, platform_changed)?;
+        if !changed && names.is_none() {
+            return Ok(false);
         }
         let writing = writer.finish();
-        let names = names_seen(&self.journal, &merged.id)?;
+        let names = names.map_or_else(|| names_seen(&self.journal, &merged.id), Ok)?;
         let mut fresh = self.fresh();
         fresh.gone.remove(&merged.id);
         fresh.images.insert(merged.id, IndexedImage { record: merged, names });
         drop((fresh, writing));
         Ok(known.is_none())
+    }
+
+    /// Writes the names that are new or were seen later than before. Returns all names of the image; none if nothing changed.
+    fn put_names(
+        &self,
+        writer: &mut Writer<'_>,
+        (record, is_known): (&ImageRecord, bool),
+        names: &[(String, u64)],
+        write_all: bool,
+    ) -> Result<Option<Vec<(String, u64)>>> {
+        let known = if is_known { names_seen(&self.journal, &record.id)? } else { Vec::new() };
+        let known: BTreeMap<String, u64> = known.into_iter().collect();
+        let mut all = known.clone();
+        for (name, unix_s) in names {
+            let seen = all.entry(name.clone()).or_default();
+            *seen = (*seen).max(*unix_s);
+        }
+        if all == known && !write_all {
+            return Ok(None);
+        }
+        for (name, unix_s) in &all {
+            if write_all || known.get(name) != Some(unix_s) {
+                let seen = Seen { platform: record.platform.clone(), unix_s: *unix_s };
+                writer.put_record(Tree::Names, &name_key(name, &record.id), &seen)?;
+                writer.put(Tree::ImageNames, &image_name_key(&record.id, name), &[])?;
+            }
+        }
+        Ok(Some(all.into_iter().collect()))
+    }
+
+    fn put_record(&self, writer: &mut Writer<'_>, record: &ImageRecord) -> Result<()> {
+        writer.put_record(Tree::Images, record.id.as_bytes(), record)?;
+        for manifest in &record.manifests {
+            // Of two images under one manifest, which only a false configuration makes, the same stands for it whichever came
+            // first.
+            if self.image_of_manifest(manifest)?.is_none_or(|known| record.id < known) {
+                writer.put_record(Tree::Manifests, &manifest.to_key(), &record.id)?;
+            }
+        }
+        paths_to(record).into_iter().try_for_each(|(tree, key)| writer.put(tree, &key, &[]))
     }
 
     /// Returns an image.
@@ -198,14 +251,20 @@ impl Store {
             writer.remove(Tree::Names, &name_key(name, &record.id));
             writer.remove(Tree::ImageNames, &image_name_key(&record.id, name));
         }
+        self.remove_paths(writer, record)?;
+        writer.remove(Tree::Images, record.id.as_bytes());
+        Ok(names.len() as u64)
+    }
+
+    /// Removes what leads to an image, names aside.
+    fn remove_paths(&self, writer: &mut Writer<'_>, record: &ImageRecord) -> Result<()> {
         for manifest in &record.manifests {
             if self.image_of_manifest(manifest)? == Some(record.id) {
                 writer.remove(Tree::Manifests, &manifest.to_key());
             }
         }
         paths_to(record).into_iter().for_each(|(tree, key)| writer.remove(tree, &key));
-        writer.remove(Tree::Images, record.id.as_bytes());
-        Ok(names.len() as u64)
+        Ok(())
     }
 
     fn remove_layers(&self, writer: &mut Writer<'_>, layers: &BTreeSet<DiffId>) -> Result<()> {
@@ -268,17 +327,6 @@ pub(crate) fn indexed(journal: &Journal, image: &ImageId) -> Result<Option<Index
     Ok(Some(IndexedImage { record, names }))
 }
 
-fn put_image(writer: &mut Writer<'_>, record: &ImageRecord) -> Result<()> {
-    writer.put_record(Tree::Images, record.id.as_bytes(), record)?;
-    for manifest in &record.manifests {
-        writer.put_record(Tree::Manifests, &manifest.to_key(), &record.id)?;
-    }
-    for (tree, key) in paths_to(record) {
-        writer.put(tree, &key, &[])?;
-    }
-    Ok(())
-}
-
 /// The keys, besides the image's own, that follow from its layers.
 fn paths_to(record: &ImageRecord) -> Vec<(Tree, Vec<u8>)> {
     let image = record.id.as_bytes();
@@ -289,19 +337,6 @@ fn paths_to(record: &ImageRecord) -> Vec<(Tree, Vec<u8>)> {
     paths
 }
 
-fn merge(record: &ImageRecord, known: Option<&ImageRecord>) -> ImageRecord {
-    let mut merged = record.clone();
-    if let Some(known) = known {
-        merged.manifests.extend(&known.manifests);
-        merged.documents.extend(known.documents.clone());
-    }
-    merged.manifests.sort_unstable();
-    merged.manifests.dedup();
-    merged.documents.sort_by(|a, b| (&a.media_type, a.digest).cmp(&(&b.media_type, b.digest)));
-    merged.documents.dedup();
-    merged
-}
-
 fn mismatches(record: &ImageRecord) -> bool {
     record.anomalies.counts().contains_key(&AnomalyKind::DiffIdMismatch)
 }
@@ -310,7 +345,7 @@ fn documents_of(record: &ImageRecord) -> Vec<BlobDigest> {
     record.documents.iter().map(|document| document.digest).collect()
 }
 
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let problem = if name.is_empty() {
         "is empty"
     } else if name.len() > REFERENCE_BYTES_MAX {

@@ -125,6 +125,21 @@ impl Journal {
         parse(tree, key, &self.unseal(tree, key, &sealed)?).map(Some)
     }
 
+    /// Returns the value of a key as it was committed.
+    pub(crate) fn committed_value(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let sealed = self.catalogue.get(tree, key)?;
+        sealed.map(|sealed| self.unseal(tree, key, &sealed)).transpose()
+    }
+
+    /// Returns all committed keys and values of a tree, in order of keys.
+    pub(crate) fn committed_pairs(&self, tree: Tree) -> impl Iterator<Item = Result<Pair>> {
+        self.catalogue.scan(tree, &[]).map(move |pair| {
+            let (key, sealed) = pair?;
+            let value = self.unseal(tree, &key, &sealed)?;
+            Ok((key, value))
+        })
+    }
+
     /// Returns true if a key had a value when it was committed last.
     pub(crate) fn is_committed(&self, tree: Tree, key: &[u8]) -> Result<bool> {
         Ok(self.catalogue.get(tree, key)?.is_some())

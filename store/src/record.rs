@@ -23,6 +23,16 @@ pub struct LayerRecord {
     pub anomalies: Anomalies,
 }
 
+impl LayerRecord {
+    /// Adds what another look at the same layer found odd: the same bytes may come in other compressions.
+    pub(crate) fn merged(&self, other: Option<&Self>) -> Self {
+        let mut merged = Self { anomalies: Anomalies::default(), ..self.clone() };
+        merged.anomalies.merge(&self.anomalies);
+        other.iter().for_each(|other| merged.anomalies.merge(&other.anomalies));
+        merged
+    }
+}
+
 /// What is known of an image besides its layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
@@ -70,6 +80,28 @@ impl ImageRecord {
             documents: Vec::new(),
             anomalies: Anomalies::default(),
         }
+    }
+}
+
+impl ImageRecord {
+    /// Adds what another source of the same image brought. It makes no difference which came first, nor how often one came: several
+    /// machines and threads must come to the same record. What follows from the layers is the same in both.
+    pub(crate) fn merged(&self, other: Option<&Self>) -> Self {
+        let mut merged = Self { anomalies: Anomalies::default(), ..self.clone() };
+        merged.anomalies.merge(&self.anomalies);
+        if let Some(other) = other {
+            merged.manifests.extend(&other.manifests);
+            merged.documents.extend(other.documents.iter().cloned());
+            merged.anomalies.merge(&other.anomalies);
+            // What says nothing sorts first.
+            merged.platform = merged.platform.max(other.platform.clone());
+            merged.created = merged.created.max(other.created.clone());
+        }
+        merged.manifests.sort_unstable();
+        merged.manifests.dedup();
+        merged.documents.sort_by(|a, b| (&a.media_type, a.digest).cmp(&(&b.media_type, b.digest)));
+        merged.documents.dedup();
+        merged
     }
 }
 

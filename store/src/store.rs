@@ -32,7 +32,7 @@ pub struct Store {
     pub(crate) journal: Journal,
     secret: [u8; 32],
     /// Held by the one commit that is going on.
-    publisher: Mutex<Publisher>,
+    pub(crate) publisher: Mutex<Publisher>,
     fresh: Mutex<Fresh>,
 }
 
@@ -151,21 +151,45 @@ impl Store {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a layer. Returns false, and changes nothing, if it is known.
+    /// Puts a layer. Returns false if it is known; then only what is odd about it is added.
     pub fn put_layer(&self, record: &LayerRecord, fingerprint: &Fingerprint) -> Result<bool> {
-        let key = record.diff_id.as_bytes();
         // Asked twice: encoding is the expensive part and happens outside the lock.
-        if self.journal.contains(Tree::Layers, key)? {
+        if self.note_layer(record)? {
             return Ok(false);
         }
         let body = body::encode(fingerprint).map_err(StoreError::body(record.diff_id))?;
-        let mut writer = self.journal.write()?;
-        if self.journal.contains(Tree::Layers, key)? {
+        self.put_encoded_layer(record, &body)
+    }
+
+    /// Does the same with a fingerprint that [`body::encode`] has encoded.
+    pub(crate) fn put_encoded_layer(&self, record: &LayerRecord, body: &[u8]) -> Result<bool> {
+        if self.note_layer(record)? {
             return Ok(false);
         }
-        writer.put_packed(Tree::Bodies, key, &body)?;
-        writer.put_record(Tree::Layers, key, record)?;
+        let key = record.diff_id.as_bytes();
+        let mut writer = self.journal.write()?;
+        let known: Option<LayerRecord> = self.journal.record(Tree::Layers, key)?;
+        if known.is_none() {
+            writer.put_packed(Tree::Bodies, key, body)?;
+        }
+        writer.put_record(Tree::Layers, key, &record.merged(known.as_ref()))?;
         drop(writer.finish());
+        Ok(known.is_none())
+    }
+
+    /// Adds what is odd about a layer. Returns false if it is not known.
+    pub(crate) fn note_layer(&self, record: &LayerRecord) -> Result<bool> {
+        let key = record.diff_id.as_bytes();
+        let merged = |known: &LayerRecord| Some(known.merged(Some(record))).filter(|merged| merged != known);
+        let Some(known) = self.layer(&record.diff_id)? else { return Ok(false) };
+        if merged(&known).is_some() {
+            let mut writer = self.journal.write()?;
+            let Some(known) = self.layer(&record.diff_id)? else { return Ok(false) };
+            if let Some(merged) = merged(&known) {
+                writer.put_record(Tree::Layers, key, &merged)?;
+            }
+            drop(writer.finish());
+        }
         Ok(true)
     }
 
@@ -190,6 +214,11 @@ impl Store {
         body.map(|body| body::decode(&body).map_err(StoreError::body(*layer))).transpose()
     }
 
+    /// Returns the entries of a layer as they are encoded.
+    pub(crate) fn body(&self, layer: &DiffId) -> Result<Option<Vec<u8>>> {
+        self.journal.get(Tree::Bodies, layer.as_bytes())
+    }
+
     /// Returns the distinct contents of a layer, sorted, without decoding its paths.
     pub fn layer_contents(&self, layer: &DiffId) -> Result<Option<Vec<Content>>> {
         let body = self.journal.get(Tree::Bodies, layer.as_bytes())?;
@@ -197,9 +226,16 @@ impl Store {
     }
 
     /// Puts the layer that a blob decompresses to. The layer must have been put before.
+    ///
+    /// Of several media types that manifests gave it, the last in the alphabet is kept, whichever came first.
     pub fn put_blob(&self, blob: &BlobDigest, record: &BlobRecord) -> Result<()> {
+        let key = blob.to_key();
         let mut writer = self.journal.write()?;
-        writer.put_record(Tree::Blobs, &blob.to_key(), record)?;
+        let known: Option<BlobRecord> = self.journal.record(Tree::Blobs, &key)?;
+        let same = known.as_ref().filter(|known| known.diff_id == record.diff_id);
+        if same.is_none_or(|known| known.media_type < record.media_type) {
+            writer.put_record(Tree::Blobs, &key, record)?;
+        }
         let writing = writer.finish();
         self.fresh().blobs.push((*blob, record.diff_id));
         drop(writing);
@@ -236,6 +272,11 @@ impl Store {
         writer.put(Tree::Documents, &key, &compressed)?;
         drop(writer.finish());
         Ok(true)
+    }
+
+    /// Returns true if a document is known.
+    pub fn has_document(&self, digest: &BlobDigest) -> Result<bool> {
+        self.journal.contains(Tree::Documents, &digest.to_key())
     }
 
     /// Returns a document.

@@ -4,7 +4,10 @@ mod common;
 
 use common::{chain, image, layer, put};
 use layerprint_store::id::{BlobDigest, ImageId};
-use layerprint_store::{BlobRecord, Document, SourceRecord, Store, StoreError, Subject};
+use layerprint_store::{
+    Anomalies, AnomalyKind, BlobRecord, Document, LayerRecord, Platform, SourceRecord, Store, StoreError,
+    Subject,
+};
 use std::fs;
 
 #[test]
@@ -307,4 +310,52 @@ fn a_directory_that_is_no_store_is_left_alone() {
     assert!(matches!(Store::open(&file), Err(StoreError::Missing { .. })));
     assert!(matches!(Store::create_or_open(&file), Err(StoreError::Io { .. })));
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_two_sources_say_of_one_image_comes_to_the_same_in_either_order() {
+    let odd = |kind, detail: &str| {
+        let mut anomalies = Anomalies::default();
+        anomalies.add(kind, None, detail);
+        anomalies
+    };
+    let (plain, fingerprint) = layer(1, 3);
+    let trailing =
+        LayerRecord { anomalies: odd(AnomalyKind::TrailingCompressedData, "gzip"), ..plain.clone() };
+    let mut first = image(1, &[plain.diff_id]);
+    first.manifests = vec![digest(9)];
+    first.documents = vec![Document { media_type: "m".into(), digest: digest(9) }];
+    first.anomalies = odd(AnomalyKind::DiffIdMismatch, "layer 0");
+    let mut second = image(1, &[plain.diff_id]);
+    second.manifests = vec![digest(3)];
+    second.platform = Platform::default();
+    let blob = |media_type: &str| BlobRecord { diff_id: plain.diff_id, media_type: media_type.into() };
+    let looks = [
+        (&plain, &first, vec![("a:1".to_owned(), 7), ("b:1".to_owned(), 3)], blob("tar+gzip")),
+        (&trailing, &second, vec![("a:1".to_owned(), 5)], blob("")),
+    ];
+    let stored = |order: &[usize]| {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create_or_open(directory.path()).unwrap();
+        for (record, image, names, blob) in order.iter().map(|index| &looks[*index]) {
+            store.put_layer(record, &fingerprint).unwrap();
+            store.put_blob(&digest(1), blob).unwrap();
+            store.put_image_seen(image, names).unwrap();
+            store.commit().unwrap();
+        }
+        let image = store.image(&first.id).unwrap().unwrap();
+        assert_eq!(store.index().unwrap().image(&first.id).unwrap().as_ref(), Some(&image));
+        let names: Vec<_> = store.names().map(Result::unwrap).collect();
+        (image, names, store.layer(&plain.diff_id).unwrap(), store.blob(&digest(1)).unwrap())
+    };
+    let once = stored(&[0, 1]);
+    assert_eq!(once, stored(&[1, 0]));
+    assert_eq!(once, stored(&[1, 0, 1, 1, 0]));
+    assert_eq!(once.0.platform, first.platform, "what says nothing gives way");
+    assert_eq!(once.0.manifests, [digest(3), digest(9)]);
+    let seen: Vec<_> = once.1.iter().map(|name| (&*name.reference, name.seen_unix_s)).collect();
+    assert_eq!(seen, [("a:1", 7), ("b:1", 3)]);
+    assert!(once.1.iter().all(|name| name.platform == first.platform));
+    assert_eq!(once.2, Some(trailing));
+    assert_eq!(once.3, Some(blob("tar+gzip")));
 }

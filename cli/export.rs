@@ -1,0 +1,83 @@
+//! `layerprint export`
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use layerprint_store::{Exported, Store};
+
+use crate::args::{Export, Global};
+use crate::error::Status;
+use crate::output::{bytes, count, counted, plain, print_json};
+use crate::progress;
+use crate::store;
+
+/// Few and large writes: frames of small records have a hundred bytes.
+const BUFFER_BYTES: usize = 1 << 20;
+
+pub fn run(global: &Global, command: &Export) -> anyhow::Result<Status> {
+    let to_stdout = command.file.as_os_str() == "-";
+    if to_stdout && io::stdout().is_terminal() {
+        anyhow::bail!("an export is not for reading: name a file, or send it through a pipe");
+    }
+    let store = store::open(global)?;
+    if to_stdout {
+        // What is printed is the export, so what it came to goes elsewhere.
+        let exported = write(global, &store, io::stdout().lock())?;
+        if !global.quiet {
+            eprintln!("{}", summary(&exported));
+        }
+        return Ok(Status::Done);
+    }
+    let name = command.file.display().to_string();
+    let exported = to_file(global, &store, &command.file).with_context(|| plain(&name).into_owned())?;
+    match global.json {
+        true => print_json(&exported)?,
+        false => writeln!(anstream::stdout().lock(), "{}", summary(&exported))?,
+    }
+    Ok(Status::Done)
+}
+
+/// Writes beside the file and renames, so that nobody finds half an export. A device or pipe is written as it is.
+fn to_file(global: &Global, store: &Store, path: &Path) -> anyhow::Result<Exported> {
+    let known = fs::metadata(path).ok();
+    if known.is_some_and(|known| !known.is_file()) {
+        return write(global, store, File::options().write(true).open(path)?);
+    }
+    // Behind a link that leads somewhere, what it leads to is replaced.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = tempfile::Builder::new();
+    // The umask takes from these what it takes from every new file.
+    beside.prefix(".export-").permissions(fs::Permissions::from_mode(0o666));
+    let mut file = beside.tempfile_in(folder)?;
+    let exported = write(global, store, &mut file)?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(exported)
+}
+
+fn write(global: &Global, store: &Store, out: impl Write) -> anyhow::Result<Exported> {
+    let bar = progress::bar(global.quiet, "records");
+    let exported = store.export(BufWriter::with_capacity(BUFFER_BYTES, out), &|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    Ok(exported?)
+}
+
+fn summary(exported: &Exported) -> String {
+    format!(
+        "{}, {}, {} documents, {} blobs; {}, blake3 {}",
+        counted(exported.images, "image"),
+        counted(exported.layers, "layer"),
+        count(exported.documents),
+        count(exported.blobs),
+        bytes(exported.size_bytes),
+        exported.blake3,
+    )
+}
