@@ -1,5 +1,7 @@
 //! How a run ends, and what is said when it fails.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
@@ -7,7 +9,7 @@ use layerprint_ingest::IngestError;
 use layerprint_ingest::source::UnknownTransport;
 use layerprint_store::StoreError;
 
-use crate::output::plain;
+use crate::output::{counted, plain};
 
 /// The exit status. Ordered: of several, the last one is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,35 @@ impl From<Status> for ExitCode {
             Status::Interrupted => 130,
             Status::Terminated => 143,
         })
+    }
+}
+
+/// An ingest that the store, or the disk below it, brought to an end. What was told of is stored.
+#[derive(Debug)]
+pub struct Aborted {
+    pub cause: IngestError,
+    pub images_stored: u64,
+}
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl Error for Aborted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+impl Aborted {
+    /// Returns what the user may do to go on.
+    fn hint(&self) -> Option<String> {
+        let first = hint_of(&self.cause)?;
+        let stored = counted(self.images_stored, "image");
+        let are = if self.images_stored == 1 { "is" } else { "are" };
+        Some(format!("{first}; {stored} of this run {are} stored"))
     }
 }
 
@@ -66,6 +97,9 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 /// Returns what the user may do about an error.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(aborted) = error.downcast_ref::<Aborted>() {
+        return aborted.hint();
+    }
     error.chain().find_map(|cause| {
         let ingest = cause.downcast_ref::<IngestError>().and_then(hint_of);
         let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);
@@ -106,11 +140,24 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "if the disk is full, make room; if that does not help, move {} away: it is made again from the packs",
             path.display()
         ),
+        StoreError::Io { source, .. } => return disk_hint(source.kind()),
         StoreError::NotMended { .. } => {
             "run `layerprint reindex` as somebody who may write to the store, with room on its disk".into()
         }
         StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
+        _ => return None,
+    })
+}
+
+fn disk_hint(kind: ErrorKind) -> Option<String> {
+    Some(match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "free space and run the same command again".into()
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "make the store writable and run the same command again, or name another --store".into()
+        }
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::args::{Global, Ingest, Sources};
 use crate::counted::Counted;
-use crate::error::{Status, hint_of};
+use crate::error::{Aborted, Status, hint, hint_of, message};
 use crate::output::{bytes, count, counted as plural, plain, print_json};
 use crate::progress::Bars;
 use crate::signals::Signals;
@@ -64,7 +64,18 @@ pub fn ingest(
     };
     let summary = layerprint_ingest::ingest(sources, store, options, &observer);
     bars.finish();
-    Ok((summary?, Arc::clone(&bars.counted)))
+    let counted = Arc::clone(&bars.counted);
+    match summary {
+        Ok(summary) => Ok((summary, counted)),
+        Err(cause) => {
+            let images_stored = Counted::of(&counted.images_done);
+            let error = anyhow::Error::new(Aborted { cause, images_stored });
+            if global.json {
+                drop(print_json(&aborted_json(&error, images_stored)));
+            }
+            Err(error)
+        }
+    }
 }
 
 /// How an ingest that was stopped is continued.
@@ -174,6 +185,10 @@ fn print_failures(out: &mut impl Write, failed: &[Failure]) -> io::Result<()> {
 fn failed_json(failure: &Failure) -> serde_json::Value {
     let (error, hint) = (failure.error.to_string(), hint_of(&failure.error));
     json!({"event": "failed", "origin": failure.origin, "error": error, "hint": hint})
+}
+
+fn aborted_json(error: &anyhow::Error, images_stored: u64) -> serde_json::Value {
+    json!({"event": "aborted", "error": message(error), "hint": hint(error), "images_stored": images_stored})
 }
 
 fn summary_json(summary: &Summary, counted: &Counted) -> serde_json::Value {

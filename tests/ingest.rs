@@ -4,14 +4,15 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
 use layerprint_ingest::write::{Image, Layer, Options, oci_layout};
-use serde_json::json;
-use support::{Ran, World, base, files};
+use serde_json::{Value, json};
+use support::{Ran, World, base, files, other};
 
 /// Runs a line of shell in which `$LAYERPRINT` is the command.
 fn shell(world: &World, line: &str) -> Ran {
@@ -195,4 +196,92 @@ fn failures_are_listed_at_the_end_with_each_hint_once() {
     let alone = world.run(&["ingest", "absent.tar"]);
     assert_eq!((alone.status, alone.stdout.lines().count()), (2, 1));
     assert_eq!(alone.stderr, "error: absent.tar: No such file or directory (os error 2)\n");
+}
+
+/// Runs a line of shell where `disk` is a file system of its own that nobody else sees. None, with a word on stderr, if
+/// this machine does not let us make one.
+fn with_disk(world: &World, size: &str, line: &str) -> Option<Ran> {
+    fs::create_dir_all(world.path("disk")).unwrap();
+    let mount = |line: &str| {
+        let script = format!("mount -t tmpfs -o size={size} none disk && {{ {line}; }}");
+        let mut command = Command::new("unshare");
+        command.current_dir(world.folder.path()).args(["-rm", "sh", "-c", &script]);
+        command.env("LAYERPRINT", env!("CARGO_BIN_EXE_layerprint")).env("LAYERPRINT_STORE", "disk/store");
+        command.output().ok().map(told)
+    };
+    match mount("true") {
+        Some(Ran { status: 0, .. }) => mount(line),
+        other => {
+            eprintln!("skipped: no file system of our own can be mounted here: {other:?}");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_ends_an_ingest_with_what_was_told_stored_and_the_next_one_goes_on() {
+    let world = World::new();
+    oci_layout(&many(300), &world.path("layout"), &Options::default()).unwrap();
+    let line = "\
+        \"$LAYERPRINT\" --quiet ingest --json layout > told; echo $?; \
+        mount -o remount,size=100m none disk; \
+        \"$LAYERPRINT\" list --json > stored; echo $?; \
+        \"$LAYERPRINT\" ingest layout > again; echo $?; \
+        \"$LAYERPRINT\" list --json > all; echo $?; \
+        \"$LAYERPRINT\" stats --json > stats; echo $?";
+    let Some(undisturbed) = with_disk(&world, "100m", line) else { return };
+    assert_eq!(undisturbed.stdout, "0\n0\n0\n0\n0\n");
+    let read = |name: &str| support::lines(&fs::read_to_string(world.path(name)).unwrap());
+    let ids = |images: &[Value]| images.iter().map(|image| image["id"].to_string()).collect::<BTreeSet<_>>();
+    let expected = ids(&read("all"));
+    assert_eq!(expected.len(), 300);
+    // In the making of the store; in packs, the catalogue and segments, from the first images to the last.
+    let sizes = ["4k", "8k", "16k", "100k", "300k", "500k", "700k", "900k", "1100k"];
+    let mut places = BTreeSet::new();
+    for size in sizes {
+        let ran = with_disk(&world, size, line).unwrap();
+        let status: Vec<_> = ran.stdout.lines().collect();
+        let complaint: Vec<_> = ran.stderr.lines().collect();
+        let mut told = read("told");
+        if status[0] == "2" {
+            assert!(complaint[0].starts_with("error: disk/store"), "{size}: {complaint:?}");
+            assert!(
+                complaint[1].starts_with("hint: free space and run the same command again"),
+                "{complaint:?}"
+            );
+            assert_eq!(complaint.len(), 2, "{size}: {complaint:?}");
+            places.extend(complaint[0].split('/').nth(2).map(str::to_owned));
+            // Where the store could not even be made there is nothing to tell.
+            if let Some(aborted) = told.pop() {
+                let count = told.len() as u64;
+                assert_eq!(
+                    (&aborted["event"], &aborted["images_stored"]),
+                    (&json!("aborted"), &json!(count))
+                );
+            }
+        }
+        told.retain(|event| event["event"] == "image");
+        let told: Vec<_> = told.iter().map(|event| event["image"].clone()).collect();
+        let stored = ids(&read("stored"));
+        assert!(ids(&told).is_subset(&stored) && stored.is_subset(&expected), "{size}");
+        assert_eq!((&status[2..], ids(&read("all"))), (&["0", "0", "0"][..], expected.clone()), "{size}");
+        assert_eq!(read("stats")[0]["layers"], json!(601), "{size}");
+    }
+    assert!(places.len() > 1, "the disk was only full in {places:?}");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_says_so() {
+    let world = World::new();
+    world.save("base.tar", &[base()]);
+    world.save("other.tar", &[other()]);
+    let line = "\
+        \"$LAYERPRINT\" ingest base.tar > told; \
+        mount -o remount,ro none disk; \
+        \"$LAYERPRINT\" ingest other.tar; echo $?; \
+        \"$LAYERPRINT\" find base:1 > found; echo $?";
+    let Some(ran) = with_disk(&world, "10m", line) else { return };
+    let error = "error: disk/store/db: use the catalogue: Read-only file system (os error 30)\n\
+                 hint: make the store writable and run the same command again, or name another --store\n";
+    assert_eq!(ran, Ran { status: 0, stdout: "2\n1\n".into(), stderr: error.into() });
 }

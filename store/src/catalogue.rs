@@ -4,6 +4,7 @@
 //! here; their checksums, their meaning and the order of commits are the journal's.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -221,7 +222,12 @@ fn translate(directory: &Path, error: sled::Error) -> StoreError {
         sled::Error::Io(source) if source.to_string().starts_with("could not acquire lock") => {
             StoreError::Locked { path: directory.parent().unwrap_or(directory).to_owned() }
         }
-        sled::Error::Io(source) => StoreError::Io { path, action: "use the catalogue", source },
+        sled::Error::Io(source) => {
+            // An error that sled tells a second time has its first telling, for programmers, as text.
+            let is_own = source.raw_os_error().is_some() || source.kind() == ErrorKind::Other;
+            let source = if is_own { source } else { source.kind().into() };
+            StoreError::Io { path, action: "use the catalogue", source }
+        }
         error => StoreError::Catalogue { path, problem: error.to_string() },
     }
 }
