@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use crossbeam_channel::Sender;
 
 use crate::discover::{self, Candidate, Found};
-use crate::error::IngestError;
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage};
 use crate::layer::Promise;
 use crate::open;
@@ -112,21 +111,24 @@ impl<'a> Planner<'a> {
         match self.worker.pass_known_image(source, &plan) {
             Ok(true) => return None,
             Ok(false) => {}
-            Err(error) => self.tell(Event::Fatal(IngestError::Store(error))),
+            Err(error) => {
+                self.worker.fail(source, &plan.origin, error);
+                return None;
+            }
         }
-        let (mut layers, mut jobs) = (Vec::with_capacity(plan.layers.len()), Vec::new());
-        for layer in &plan.layers {
-            let state = match self.worker.state_of(layer) {
-                Ok(state) => state,
-                Err(error) => {
-                    self.tell(Event::Fatal(IngestError::Store(error)));
-                    continue;
-                }
-            };
-            if let (LayerState::Pending(key), Ok(Blob::Range(range))) = (&state, &layer.blob) {
+        let states = plan.layers.iter().map(|layer| self.worker.state_of(layer));
+        let layers = match states.collect::<Result<Vec<_>, _>>() {
+            Ok(layers) => layers,
+            Err(error) => {
+                self.worker.fail(source, &plan.origin, error);
+                return None;
+            }
+        };
+        let mut jobs = Vec::new();
+        for (state, layer) in layers.iter().zip(&plan.layers) {
+            if let (LayerState::Pending(key), Ok(Blob::Range(range))) = (state, &layer.blob) {
                 jobs.extend(self.job(key, range, &layer.promise));
             }
-            layers.push(state);
         }
         Some((PlannedImage { source, plan, layers, permitted: true }, jobs))
     }

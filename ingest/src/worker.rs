@@ -124,7 +124,7 @@ impl<'a> Worker<'a> {
         match self.pass_known_image(source, &plan) {
             Ok(true) => return,
             Ok(false) => {}
-            Err(error) => return self.tell(Event::Fatal(error.into())),
+            Err(error) => return self.fail(source, &plan.origin, error),
         }
         let states: Result<Vec<_>, _> = plan.layers.iter().map(|layer| self.state_now(layer)).collect();
         match states {
@@ -132,8 +132,16 @@ impl<'a> Worker<'a> {
                 let planned = PlannedImage { source, plan, layers, permitted: false };
                 self.tell(Event::Image(Box::new(planned)));
             }
-            Err(error) => self.tell(Event::Fatal(error.into())),
+            Err(error) => self.fail(source, &plan.origin, error),
         }
+    }
+
+    /// Tells of an image that could not be planned, or of the end of the run.
+    pub(crate) fn fail(&self, source: usize, origin: &str, error: StoreError) {
+        self.tell(match is_own(&error) {
+            true => Event::Failed(Some(source), Failure { origin: origin.to_owned(), error: error.into() }),
+            false => Event::Fatal(error.into()),
+        });
     }
 
     /// Like [`Worker::state_of`], and reads what is pending.
@@ -276,11 +284,15 @@ fn unopened(number: usize, found: &Found, error: IngestError) -> Event {
     }
 }
 
-/// Tells what an image brings upon itself from what is wrong with the store. The first must not stop a run.
+/// Tells what concerns one image from what is wrong with the store as a whole. The first must not stop a run: an image
+/// with an impossible name, or one on a stored layer that is damaged.
 fn is_own(error: &StoreError) -> bool {
     matches!(
         error,
-        StoreError::TooLarge { .. } | StoreError::InvalidName { .. } | StoreError::ImageConflict { .. }
+        StoreError::TooLarge { .. }
+            | StoreError::InvalidName { .. }
+            | StoreError::ImageConflict { .. }
+            | StoreError::Corrupt { .. }
     )
 }
 

@@ -142,6 +142,48 @@ fn one_bad_image_among_twenty_good_ones_is_told_and_costs_no_other() {
 }
 
 #[test]
+fn a_known_image_under_an_impossible_name_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = |name: &str, images: &[Image]| {
+        let path = folder.path().join(name);
+        oci_layout(images, &path, &WriteOptions::default()).unwrap();
+        path
+    };
+    let paths = [
+        layout("first", &[image(1)]),
+        layout("renamed", &[image(1).named(&format!("app:{}", "1".repeat(100_000)))]),
+        layout("other", &[image(2)]),
+    ];
+    let store = new_store(folder.path());
+    assert_eq!(ingest(&paths[..1], &store).0.images_new, 1);
+    let (summary, _) = ingest(&paths, &store);
+    assert_eq!((summary.images_new, summary.images_known, summary.failed.len()), (1, 1, 1));
+    assert!(summary.failed[0].error.to_string().ends_with("is too long"), "{:?}", summary.failed);
+}
+
+#[test]
+fn a_stored_layer_that_is_damaged_costs_the_images_on_it_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = Image::new("base:1").layer(Layer::new().file("etc/motd", "hi\n").file("etc/issue", "base\n"));
+    let other = Image::new("other:1").layer(Layer::new().file("srv/other", "other\n"));
+    let child = base.clone().named("child:1").layer(Layer::new().file("srv/child", "child\n"));
+    let layouts = [("base", base), ("child", child), ("other", other)].map(|(name, image)| {
+        let path = folder.path().join(name);
+        oci_layout(&[image], &path, &WriteOptions::default()).unwrap();
+        path
+    });
+    ingest(&layouts[..1], &new_store(folder.path()));
+    // The first frame is a layer's fingerprint.
+    let pack = folder.path().join("store/packs/00000000.pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&pack, bytes).unwrap();
+    let (summary, _) = ingest(&layouts, &new_store(folder.path()));
+    let failures: Vec<_> = summary.failed.iter().map(|failure| failure.error.to_string()).collect();
+    assert_eq!((summary.images_new, summary.failed.len(), failures[0].contains("corrupt")), (1, 1, true));
+}
+
+#[test]
 fn a_source_that_is_all_broken_ends_the_run_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let broken = |number: usize| {
