@@ -24,14 +24,15 @@ Exit status:
   1  nothing found
   2  something failed; what did not fail was done";
 
+// Paragraphs are single lines, which are wrapped where they are shown.
 const INGEST: &str = "\
-A run may be stopped at any time. The first Ctrl-C or SIGTERM begins no further layer, finishes those that are being
-read and the images that have all their layers, stores everything and says what is left; a second one ends the
-process at once. Either way, and after a crash or on a full disk, what was told is stored, and the same command goes
+A run may be stopped at any time. The first Ctrl-C or SIGTERM begins no further layer, finishes those that are being \
+read and the images that have all their layers, stores everything and says what is left; a second one ends the \
+process at once. Either way, and after a crash or on a full disk, what was told is stored, and the same command goes \
 on: it opens no archive or layout that is done and unchanged, and reads no layer that is known by its digest.
 
-Progress is shown by bars, or, where standard error is no terminal, by a line after 10 seconds and every
-30 to 60 seconds from then on. With --json each image is told as soon as it is stored, each failure as it happens
+Progress is shown by bars, or, where standard error is no terminal, by a line after 10 seconds and every 30 to 60 \
+seconds from then on. With --json each image is told as soon as it is stored, each failure as it happens \
 (`{\"event\":\"failed\",...}`), and at the end the sum.";
 
 const INGEST_STATUS: &str = "\

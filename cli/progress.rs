@@ -1,12 +1,13 @@
 //! Progress on stderr: bars on a terminal, a line from time to time where it is none.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use layerprint_ingest::progress::Progress;
 
 use crate::counted::Counted;
@@ -67,11 +68,12 @@ impl Bars {
         }
         let bar = |style: &str| {
             let style = ProgressStyle::with_template(style).expect("the template is ours");
+            let style = style.with_key("rate", images_per_second);
             let bar = all.add(ProgressBar::new(0).with_style(style));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         };
-        let images = bar("{spinner} images {pos:>7}/{len:<7} {per_sec} {wide_msg}");
+        let images = bar("{spinner} images {pos:>7}/{len:<7} {rate}{wide_msg}");
         let layers = bar("  layers {pos:>7}/{len:<7}");
         let bytes = bar("  read   {bytes} of {total_bytes} [{bar:30}] {bytes_per_sec}, {msg} {eta} left");
         bytes.set_message("at least");
@@ -126,6 +128,11 @@ impl Bars {
             bar.finish_and_clear();
         }
     }
+}
+
+fn images_per_second(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // What cannot be written here is not seen.
+    let _ = write!(out, "{:.0}/s", state.per_sec());
 }
 
 /// A thread that says from time to time how far a run is, until this is dropped.
