@@ -7,6 +7,7 @@ mod anomaly;
 pub mod body;
 mod catalogue;
 mod changes;
+mod compression;
 mod cursor;
 mod error;
 mod fingerprint;
@@ -24,7 +25,6 @@ mod record;
 mod resolve;
 mod seal;
 mod store;
-mod zstd_limited;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use body::BodyError;
