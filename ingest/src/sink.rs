@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
-use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Index, RecentLayers, Store, StoreError};
+use layerprint_store::{
+    BlobRecord, Fingerprint, ImageRecord, Index, RecentLayers, Stacks, Steps, Store, StoreError,
+};
 
 use crate::image::KeptDocument;
 use crate::layer::LayerRead;
@@ -28,12 +30,16 @@ pub(crate) trait Sink: Sync {
     fn put_layer(&self, layer: LayerRead, media_type: &str) -> Result<LayerKnown, StoreError>;
     /// Returns the entries of a layer that was taken, or that the store has.
     fn fingerprint(&self, diff_id: &DiffId) -> Result<Option<Arc<Fingerprint>>, StoreError>;
-    /// Takes an image all of whose layers are there, with its origin and names. Returns false if the store had it already.
+    /// Returns what makes views of layers that were taken.
+    fn stacks(&self) -> &Stacks;
+    /// Takes an image all of whose layers are there, with its origin and names, and what is known of its layers. Returns
+    /// false if the store had it already.
     fn put_image(
         &self,
         record: ImageRecord,
         row: (&str, &[String]),
         documents: Vec<KeptDocument>,
+        steps: Steps,
     ) -> Result<bool, StoreError>;
 }
 
@@ -54,11 +60,13 @@ pub struct ImageRead {
 pub(crate) struct StoreSink<'a> {
     store: &'a Store,
     recent: RecentLayers,
+    stacks: Stacks,
 }
 
 impl<'a> StoreSink<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, recent: RecentLayers::new(RECENT_ENTRIES_MAX) }
+        let recent = RecentLayers::new(RECENT_ENTRIES_MAX);
+        Self { store, recent, stacks: Stacks::new(STACK_ENTRIES_MAX) }
     }
 }
 
@@ -105,16 +113,21 @@ impl Sink for StoreSink<'_> {
         Ok(found)
     }
 
+    fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
     fn put_image(
         &self,
         record: ImageRecord,
         (_origin, names): (&str, &[String]),
         documents: Vec<KeptDocument>,
+        steps: Steps,
     ) -> Result<bool, StoreError> {
         for (digest, bytes) in documents {
             self.store.put_document(&digest, &bytes)?;
         }
-        self.store.put_image(&record, names)
+        self.store.put_image_with_steps(&record, names, steps)
     }
 }
 
@@ -123,13 +136,20 @@ pub(crate) struct MemorySink<'a> {
     index: Option<&'a Index>,
     layers: Mutex<HashMap<DiffId, Arc<Fingerprint>>>,
     blobs: Mutex<HashMap<BlobDigest, DiffId>>,
+    stacks: Stacks,
     /// Their layers are filled in at the end.
     images: Mutex<Vec<ImageRead>>,
 }
 
 impl<'a> MemorySink<'a> {
     pub(crate) fn new(index: Option<&'a Index>) -> Self {
-        Self { index, layers: Mutex::default(), blobs: Mutex::default(), images: Mutex::default() }
+        Self {
+            index,
+            layers: Mutex::default(),
+            blobs: Mutex::default(),
+            stacks: Stacks::new(STACK_ENTRIES_MAX),
+            images: Mutex::default(),
+        }
     }
 
     /// Returns what was read, by origin: the threads finish in any order. Layers that the store has are read from it
@@ -154,7 +174,11 @@ impl Sink for MemorySink<'_> {
         row: (&str, &[String]),
     ) -> Result<Option<ImageId>, StoreError> {
         let known = self.index.map_or(Ok(None), |index| known_image(index, manifest))?;
-        known.map(|record| self.put_image(record.clone(), row, Vec::new()).map(|_| record.id)).transpose()
+        known
+            .map(|record| {
+                self.put_image(record.clone(), row, Vec::new(), Steps::default()).map(|_| record.id)
+            })
+            .transpose()
     }
 
     fn layer_of_blob(&self, digest: &BlobDigest) -> Result<Option<DiffId>, StoreError> {
@@ -185,11 +209,16 @@ impl Sink for MemorySink<'_> {
         self.index.map_or(Ok(None), |index| index.fingerprint(diff_id))
     }
 
+    fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
     fn put_image(
         &self,
         record: ImageRecord,
         (origin, names): (&str, &[String]),
         _documents: Vec<KeptDocument>,
+        _steps: Steps,
     ) -> Result<bool, StoreError> {
         let new =
             self.index.map_or(Ok(true), |index| index.image(&record.id).map(|known| known.is_none()))?;
@@ -208,8 +237,10 @@ fn known_image(index: &Index, manifest: &BlobDigest) -> Result<Option<ImageRecor
     index.image_of_manifest(manifest)?.map_or(Ok(None), |id| index.image(&id))
 }
 
-/// Entries of layers that are kept in all, some 75 MiB.
-const RECENT_ENTRIES_MAX: u64 = 500_000;
+/// Entries of layers that are kept in all, some 15 MiB.
+const RECENT_ENTRIES_MAX: u64 = 100_000;
+/// Entries of stacks that are kept because images share them, some 110 MiB.
+const STACK_ENTRIES_MAX: u64 = 600_000;
 
 /// A thread that panicked has been reported; what it held is whole, for every change here is a single step.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
+use layerprint_store::StoreError;
 use layerprint_store::id::DiffId;
-use layerprint_store::{MergedView, StoreError};
 
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
@@ -200,12 +200,11 @@ impl<'a> Worker<'a> {
             let missing = || IngestError::Missing { origin: plan.origin.clone(), what: layer.to_string() };
             sink.fingerprint(layer)?.ok_or_else(missing)
         };
-        let fingerprints = layers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
+        let stack = sink.stacks().look(&layers, read)?;
         let (origin, names) = (plan.origin.clone(), plan.names.clone());
-        let (record, documents) = image::describe(plan, layers, &view);
+        let (record, documents) = image::describe(plan, layers, &stack);
         let id = record.id;
-        let new = sink.put_image(record, (&origin, &names), documents)?;
+        let new = sink.put_image(record, (&origin, &names), documents, stack.steps)?;
         Ok(ImageRow { id, origin, names, known: !new })
     }
 

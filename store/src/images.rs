@@ -16,6 +16,7 @@ use crate::index::state::IndexedImage;
 use crate::journal::{Journal, Writer};
 use crate::record::{ImageRecord, Platform};
 use crate::seal::corrupt_record;
+use crate::stack::Steps;
 use crate::store::{BlobRecord, SourceRecord, Store};
 
 /// A reference, and an image that it has stood for. A tag that moved has one for each image it has named.
@@ -61,6 +62,12 @@ impl Store {
     /// Fails if one of its layers was not put before. Fails if the image is known with other layers, unless it is
     /// the known ones that do not match the configuration.
     pub fn put_image(&self, record: &ImageRecord, names: &[String]) -> Result<bool> {
+        self.put_image_with_steps(record, names, Steps::default())
+    }
+
+    /// Does the same, with what is known of its layers ([`Stacks`](crate::Stacks)), so that the index need not read them
+    /// when the image is published.
+    pub fn put_image_with_steps(&self, record: &ImageRecord, names: &[String], steps: Steps) -> Result<bool> {
         names.iter().try_for_each(|name| check_name(name))?;
         let mut writer = self.journal.write()?;
         for layer in &record.layers {
@@ -87,6 +94,7 @@ impl Store {
         let names = names_seen(&self.journal, &merged.id)?;
         let mut fresh = self.fresh();
         fresh.gone.remove(&merged.id);
+        fresh.add_steps(steps);
         fresh.images.insert(merged.id, IndexedImage { record: merged, names });
         drop((fresh, writing));
         Ok(known.is_none())

@@ -24,7 +24,9 @@ mod recent;
 mod record;
 mod resolve;
 mod seal;
+mod stack;
 mod store;
+mod tally;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use body::BodyError;
@@ -36,4 +38,5 @@ pub use merge::{MergedView, PathWalk};
 pub use recent::RecentLayers;
 pub use record::{Document, ImageRecord, LayerRecord, Platform};
 pub use resolve::Subject;
+pub use stack::{Stack, Stacks, Steps};
 pub use store::{BlobRecord, SourceRecord, Stats, Store};
