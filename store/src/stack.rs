@@ -5,10 +5,7 @@
 //! index wants that of each stack that is new to it, and need not merge the layers again ([`Steps`]).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::anomaly::Anomalies;
 use crate::fingerprint::{Content, Entry, Fingerprint};
@@ -16,8 +13,8 @@ use crate::id::{ChainId, DiffId};
 use crate::merge::{MergedView, Place};
 use crate::tally::{Change, Tally};
 
-/// How many entries a base has, about: a hint for the cache's own tables.
-const BASE_ENTRIES: u64 = 1000;
+/// A base counts as at least so many entries, so that there are never more than some hundred.
+const BASE_ENTRIES_MIN: u64 = 500;
 /// Chain IDs that are remembered as seen, before they are forgotten: 8 MiB of them. One that is seen anew costs a little
 /// time and nothing else.
 const SEEN_MAX: usize = 1 << 18;
@@ -27,7 +24,7 @@ const WORTHWHILE_DIVISOR: usize = 8;
 
 /// Makes views of stacks, and remembers those that are shared. Many threads may use it at once.
 pub struct Stacks {
-    bases: Cache<ChainId, Arc<Base>, EntryCount>,
+    bases: Mutex<Bases>,
     /// Stacks that were seen, and whether they were seen below different layers.
     seen: Mutex<HashMap<ChainId, bool>>,
 }
@@ -60,23 +57,7 @@ struct Base {
 impl Stacks {
     /// Remembers nothing yet, and never bases of more than so many entries together. One entry takes some 200 bytes.
     pub fn new(entries_max: u64) -> Self {
-        let bases = usize::try_from(entries_max / BASE_ENTRIES).unwrap_or(usize::MAX);
-        // One shard: of several, each would have room for a few bases, and bases do not spread evenly.
-        let options = OptionsBuilder::new()
-            .estimated_items_capacity(bases)
-            .weight_capacity(entries_max)
-            .shards(1)
-            // Few bases, each used time and again, but not at once: most of the usual room for new ones would hold three.
-            .hot_allocation(0.5)
-            .build()
-            .expect("both capacities are given");
-        let bases = Cache::with_options(
-            options,
-            EntryCount,
-            DefaultHashBuilder::default(),
-            DefaultLifecycle::default(),
-        );
-        Self { bases, seen: Mutex::default() }
+        Self { bases: Mutex::new(Bases { entries_max, ..Bases::default() }), seen: Mutex::default() }
     }
 
     /// Returns what a stack looks like; the lowest layer comes first. `read` is asked for the layers of which nothing is
@@ -88,10 +69,8 @@ impl Stacks {
     ) -> Result<Stack, E> {
         let chain = ChainId::of_prefixes(layers);
         let seen = self.see(&chain);
-        let remembered =
-            (1..=layers.len()).rev().find_map(|depth| Some((depth, self.base(&chain[depth - 1])?)));
-        let (base_depth, base) = remembered.unzip();
-        let base_depth = base_depth.unwrap_or(0);
+        let base = lock(&self.bases).highest(&chain);
+        let base_depth = base.as_ref().map_or(0, |base| base.layers.len());
         let mut held = base.as_deref().map_or_else(Vec::new, |base| base.layers.clone());
         for layer in &layers[base_depth..] {
             held.push(read(layer)?);
@@ -120,10 +99,6 @@ impl Stacks {
         })
     }
 
-    fn base(&self, chain: &ChainId) -> Option<Arc<Base>> {
-        self.bases.get(chain)
-    }
-
     fn remember<'a>(
         &self,
         chain: ChainId,
@@ -137,13 +112,15 @@ impl Stacks {
             tally: tally.clone(),
             anomalies: view.anomalies().clone(),
         };
-        self.bases.insert(chain, Arc::new(base));
+        let forgotten = lock(&self.bases).insert(chain, Arc::new(base));
+        // Not while others wait: layers have an allocation for each path.
+        drop(forgotten);
     }
 
     /// Of stacks, each of which has one layer more than the one before, returns of those that were seen before whether
     /// they were seen below different layers. Now all are seen.
     fn see(&self, chain: &[ChainId]) -> Vec<bool> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         if seen.len() >= SEEN_MAX {
             seen.clear();
         }
@@ -160,19 +137,56 @@ impl Base {
     fn view(&self) -> MergedView<'_> {
         MergedView::of_places(&entries(&self.layers), &self.places, self.anomalies.clone())
     }
+
+    /// Returns how many entries are held for it. Layers that several bases have count for each.
+    fn entry_count(&self) -> u64 {
+        let held = self.layers.iter().map(|layer| layer.entries().len() as u64).sum::<u64>();
+        held.max(BASE_ENTRIES_MIN)
+    }
+}
+
+/// What is held is whole whatever became of the thread that held it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn entries(layers: &[Arc<Fingerprint>]) -> Vec<&[Entry]> {
     layers.iter().map(|layer| layer.entries()).collect()
 }
 
-#[derive(Clone)]
-struct EntryCount;
+/// Bases by chain ID. Where there is no more room, the one goes that was not used for the longest time: there are some
+/// dozens or hundreds, each large, and every one is used again and again.
+#[derive(Default)]
+struct Bases {
+    by_chain: HashMap<ChainId, (u64, Arc<Base>)>,
+    uses: u64,
+    entries: u64,
+    entries_max: u64,
+}
 
-impl Weighter<ChainId, Arc<Base>> for EntryCount {
-    fn weight(&self, _chain: &ChainId, base: &Arc<Base>) -> u64 {
-        // Layers that several bases have count for each.
-        let held: usize = base.layers.iter().map(|layer| layer.entries().len()).sum();
-        held.max(1) as u64
+impl Bases {
+    /// Returns the base of the most layers.
+    fn highest(&mut self, chain: &[ChainId]) -> Option<Arc<Base>> {
+        let highest = chain.iter().rev().find(|stack| self.by_chain.contains_key(stack))?;
+        let (used, base) = self.by_chain.get_mut(highest)?;
+        self.uses += 1;
+        *used = self.uses;
+        Some(Arc::clone(base))
+    }
+
+    /// Returns what had to go.
+    fn insert(&mut self, chain: ChainId, base: Arc<Base>) -> Vec<Arc<Base>> {
+        self.uses += 1;
+        self.entries += base.entry_count();
+        let before = self.by_chain.insert(chain, (self.uses, base));
+        let mut gone: Vec<Arc<Base>> = before.map(|(_, base)| base).into_iter().collect();
+        self.entries -= gone.iter().map(|base| base.entry_count()).sum::<u64>();
+        while self.entries > self.entries_max {
+            let longest = self.by_chain.iter().min_by_key(|(_, (used, _))| *used).map(|(chain, _)| *chain);
+            let Some((_, base)) = longest.and_then(|chain| self.by_chain.remove(&chain)) else { break };
+            self.entries -= base.entry_count();
+            gone.push(base);
+        }
+        gone
     }
 }
