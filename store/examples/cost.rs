@@ -57,8 +57,10 @@ fn main() -> Result<()> {
             replay.put_group(round, group, block)?;
         }
     }
-    replay.block.tell("the last");
-    replay.all.add(&replay.block);
+    if replay.block.images > 0 {
+        replay.block.tell("the last");
+        replay.all.add(&replay.block);
+    }
     replay.all.tell("all");
     let Replay { to: store, .. } = replay;
     drop(store);
