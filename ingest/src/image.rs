@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
-use layerprint_store::{AnomalyKind, Document, ImageRecord, MergedView, Platform};
+use layerprint_store::{AnomalyKind, Document, ImageRecord, Platform, Stack};
 
 use crate::document::Config;
 use crate::plan::ImagePlan;
@@ -15,15 +15,11 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// A document to keep: its digest and bytes.
 pub type KeptDocument = (BlobDigest, Arc<[u8]>);
 
-/// Describes an image whose layers have been read. The view is that of `layers`, lowest first.
-pub fn describe(
-    mut plan: ImagePlan,
-    layers: Vec<DiffId>,
-    view: &MergedView,
-) -> (ImageRecord, Vec<KeptDocument>) {
+/// Describes an image whose layers have been read. The stack is that of `layers`, lowest first.
+pub fn describe(mut plan: ImagePlan, layers: Vec<DiffId>, stack: &Stack) -> (ImageRecord, Vec<KeptDocument>) {
     let (id, config) = identify(&mut plan, &layers);
     plan.documents.insert(0, (CONFIG.into(), BlobDigest::Sha256(*id.as_bytes()), config));
-    plan.anomalies.extend(view.anomalies().clone());
+    plan.anomalies.extend(stack.anomalies.clone());
     let record = ImageRecord {
         platform: plan.platform,
         created: plan.created,
@@ -34,7 +30,7 @@ pub fn describe(
             .map(|(media_type, digest, _)| Document { media_type: media_type.clone(), digest: *digest })
             .collect(),
         anomalies: plan.anomalies,
-        ..ImageRecord::of_contents(id, layers, &view.contents(), view.file_count())
+        ..ImageRecord::of_contents(id, layers, &stack.contents, stack.file_count)
     };
     (record, plan.documents.into_iter().map(|(_, digest, bytes)| (digest, bytes)).collect())
 }

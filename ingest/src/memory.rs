@@ -21,10 +21,13 @@ const WORKER_BYTES: u64 = 4 * MIB;
 const ROOM_BYTES_MIN: u64 = 16 * MIB;
 /// Memory of an entry besides the bytes of its path.
 const ENTRY_BYTES: u64 = 120;
-/// Layers kept for further images; more of them makes no run faster.
-const RECENT_BYTES_MAX: u64 = 75 * MIB;
-/// Memory of an entry of these, on average.
+/// What is kept for further images: layers, and stacks of layers as seen from above. More makes no run faster.
+const KEPT_BYTES_MAX: u64 = 128 * MIB;
+/// One part in so many of it is for layers.
+const RECENT_DIVISOR: u64 = 8;
+/// Memory of an entry of a layer and of a stack, on average.
 const RECENT_ENTRY_BYTES: u64 = 150;
+const STACK_ENTRY_BYTES: u64 = 200;
 
 /// What is guessed for a layer, by its stored bytes: a layer of small files takes some three times as much, one of large
 /// files next to nothing.
@@ -39,6 +42,8 @@ pub(crate) struct Budget {
     pub(crate) building_bytes: u64,
     /// For layers that were read and may be asked for again.
     pub(crate) recent_entries: u64,
+    /// For stacks of layers that further images may be built on.
+    pub(crate) stack_entries: u64,
 }
 
 impl Budget {
@@ -47,8 +52,13 @@ impl Budget {
         let workers = jobs.max(1) as u64;
         let whole = memory_bytes.unwrap_or(DEFAULT_BYTES + workers * DEFAULT_WORKER_BYTES);
         let room = whole.saturating_sub(BASE_BYTES + workers * WORKER_BYTES).max(ROOM_BYTES_MIN);
-        let recent_bytes = (room / 2).min(RECENT_BYTES_MAX);
-        Self { building_bytes: room - recent_bytes, recent_entries: recent_bytes / RECENT_ENTRY_BYTES }
+        let kept_bytes = (room / 2).min(KEPT_BYTES_MAX);
+        let recent_bytes = kept_bytes / RECENT_DIVISOR;
+        Self {
+            building_bytes: room - kept_bytes,
+            recent_entries: recent_bytes / RECENT_ENTRY_BYTES,
+            stack_entries: (kept_bytes - recent_bytes) / STACK_ENTRY_BYTES,
+        }
     }
 }
 
@@ -170,9 +180,14 @@ mod tests {
     #[test]
     fn little_memory_leaves_some_room_and_much_goes_to_what_is_being_read() {
         let room = |memory_mib: u64| Budget::of(Some(memory_mib * MIB), 2);
-        let least = Budget { building_bytes: 8 * MIB, recent_entries: 8 * MIB / RECENT_ENTRY_BYTES };
+        let divided = |building_mib: u64, recent_mib: u64, stack_mib: u64| Budget {
+            building_bytes: building_mib * MIB,
+            recent_entries: recent_mib * MIB / RECENT_ENTRY_BYTES,
+            stack_entries: stack_mib * MIB / STACK_ENTRY_BYTES,
+        };
+        let least = divided(8, 1, 7);
         assert_eq!((room(0), room(200)), (least, least));
-        let much = Budget { building_bytes: 765 * MIB, recent_entries: 75 * MIB / RECENT_ENTRY_BYTES };
+        let much = divided(712, 16, 112);
         assert_eq!(room(1024), much);
         assert_eq!(Budget::of(None, 2), room(320));
     }

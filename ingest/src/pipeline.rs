@@ -87,7 +87,7 @@ pub fn ingest(
     observer: Observer,
 ) -> Result<Summary, IngestError> {
     let budget = Budget::of(options.memory_bytes, options.jobs);
-    let sink = StoreSink::new(store, options, budget.recent_entries);
+    let sink = StoreSink::new(store, options, budget);
     let seen = SeenSources::new(store, options);
     let run = Run::new(&sink, options, observer, Some(&seen));
     run.all(sources, &|| Ok(store.commit()?))

@@ -6,11 +6,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
-use layerprint_store::{BlobRecord, Fingerprint, ImageRecord, Index, RecentLayers, Store, StoreError};
+use layerprint_store::{
+    BlobRecord, Fingerprint, ImageRecord, Index, RecentLayers, Stacks, Steps, Store, StoreError,
+};
 
 use crate::codec::Codec;
 use crate::image::KeptDocument;
 use crate::layer::LayerRead;
+use crate::memory::Budget;
 use crate::pipeline::Options;
 use crate::plan::ImagePlan;
 use crate::tree::LayerKnown;
@@ -27,12 +30,16 @@ pub(crate) trait Sink: Sync {
     fn put_layer(&self, layer: LayerRead, media_type: &str) -> Result<LayerKnown, StoreError>;
     /// Returns the entries of a layer that was taken, or that the store has.
     fn fingerprint(&self, diff_id: &DiffId) -> Result<Option<Arc<Fingerprint>>, StoreError>;
-    /// Takes an image all of whose layers are there, with its origin and names. Returns false if the store had it already.
+    /// Returns what makes views of layers that were taken.
+    fn stacks(&self) -> &Stacks;
+    /// Takes an image all of whose layers are there, with its origin and names, and what is known of its layers. Returns
+    /// false if the store had it already.
     fn put_image(
         &self,
         record: ImageRecord,
         row: (&str, &[String]),
         documents: Vec<KeptDocument>,
+        steps: Steps,
     ) -> Result<bool, StoreError>;
 }
 
@@ -54,17 +61,24 @@ pub(crate) struct StoreSink<'a> {
     store: &'a Store,
     options: &'a Options,
     recent: RecentLayers,
+    stacks: Stacks,
 }
 
 impl<'a> StoreSink<'a> {
-    pub(crate) fn new(store: &'a Store, options: &'a Options, recent_entries_max: u64) -> Self {
-        Self { store, options, recent: RecentLayers::new(recent_entries_max) }
+    pub(crate) fn new(store: &'a Store, options: &'a Options, budget: Budget) -> Self {
+        let recent = RecentLayers::new(budget.recent_entries);
+        Self { store, options, recent, stacks: Stacks::new(budget.stack_entries) }
     }
 
-    fn put_seen(&self, record: &ImageRecord, names: &[String]) -> Result<bool, StoreError> {
+    fn put_seen(&self, record: &ImageRecord, names: &[String], steps: Steps) -> Result<bool, StoreError> {
         let now_unix_s = self.options.now_unix_s();
         let names: Vec<_> = names.iter().map(|name| (name.clone(), now_unix_s)).collect();
-        self.store.put_image_seen(record, &names)
+        self.store.put_image_seen(record, &names, steps)
+    }
+
+    /// Returns true if a reference stands for an image already: none was seen under it later.
+    fn stands_for(&self, name: &str, image: &ImageId) -> Result<bool, StoreError> {
+        Ok(self.store.images_named(name)?.first().is_some_and(|latest| latest.image == *image))
     }
 }
 
@@ -75,9 +89,9 @@ impl Sink for StoreSink<'_> {
         let Some(record) = self.store.image(&id)?.filter(|record| brings_nothing(plan, record)) else {
             return Ok(None);
         };
-        let known = self.store.names_of(&record.id)?;
-        if plan.names.iter().any(|name| !known.contains(name)) {
-            self.put_seen(&record, &plan.names)?;
+        let stand = plan.names.iter().map(|name| self.stands_for(name, &record.id));
+        if !stand.collect::<Result<Vec<_>, _>>()?.iter().all(|stands| *stands) {
+            self.put_seen(&record, &plan.names, Steps::default())?;
         }
         Ok(Some(record.id))
     }
@@ -120,16 +134,21 @@ impl Sink for StoreSink<'_> {
         Ok(found)
     }
 
+    fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
     fn put_image(
         &self,
         record: ImageRecord,
         (_origin, names): (&str, &[String]),
         documents: Vec<KeptDocument>,
+        steps: Steps,
     ) -> Result<bool, StoreError> {
         for (digest, bytes) in documents {
             self.store.put_document(&digest, &bytes)?;
         }
-        self.put_seen(&record, names)
+        self.put_seen(&record, names, steps)
     }
 }
 
@@ -138,13 +157,20 @@ pub(crate) struct MemorySink<'a> {
     index: Option<&'a Index>,
     layers: Mutex<HashMap<DiffId, Arc<Fingerprint>>>,
     blobs: Mutex<HashMap<BlobDigest, DiffId>>,
+    stacks: Stacks,
     /// Their layers are filled in at the end.
     images: Mutex<Vec<ImageRead>>,
 }
 
 impl<'a> MemorySink<'a> {
     pub(crate) fn new(index: Option<&'a Index>) -> Self {
-        Self { index, layers: Mutex::default(), blobs: Mutex::default(), images: Mutex::default() }
+        Self {
+            index,
+            layers: Mutex::default(),
+            blobs: Mutex::default(),
+            stacks: Stacks::new(Budget::of(None, 1).stack_entries),
+            images: Mutex::default(),
+        }
     }
 
     /// Returns what was read, by origin: the threads finish in any order. Layers that the store has are read from it
@@ -166,8 +192,9 @@ impl Sink for MemorySink<'_> {
     fn put_known_image(&self, plan: &ImagePlan) -> Result<Option<ImageId>, StoreError> {
         let (Some(index), Some(manifest)) = (self.index, &plan.manifest) else { return Ok(None) };
         let row = (&*plan.origin, &*plan.names);
-        let known = known_image(index, manifest)?;
-        known.map(|record| self.put_image(record.clone(), row, Vec::new()).map(|_| record.id)).transpose()
+        let Some(record) = known_image(index, manifest)? else { return Ok(None) };
+        self.put_image(record.clone(), row, Vec::new(), Steps::default())?;
+        Ok(Some(record.id))
     }
 
     fn layer_of_blob(&self, digest: &BlobDigest, _media_type: &str) -> Result<Option<DiffId>, StoreError> {
@@ -198,11 +225,16 @@ impl Sink for MemorySink<'_> {
         self.index.map_or(Ok(None), |index| index.fingerprint(diff_id))
     }
 
+    fn stacks(&self) -> &Stacks {
+        &self.stacks
+    }
+
     fn put_image(
         &self,
         record: ImageRecord,
         (origin, names): (&str, &[String]),
         _documents: Vec<KeptDocument>,
+        _steps: Steps,
     ) -> Result<bool, StoreError> {
         let new =
             self.index.map_or(Ok(true), |index| index.image(&record.id).map(|known| known.is_none()))?;

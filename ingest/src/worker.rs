@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
+use layerprint_store::StoreError;
 use layerprint_store::id::DiffId;
-use layerprint_store::{MergedView, StoreError};
 
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
@@ -265,15 +265,12 @@ impl<'a> Worker<'a> {
             let missing = || IngestError::Missing { origin: plan.origin.clone(), what: layer.to_string() };
             sink.fingerprint(layer)?.ok_or_else(missing)
         };
-        let fingerprints = layers.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let held = fingerprints.iter().map(|fingerprint| memory::fingerprint_bytes(fingerprint)).sum();
-        let _hold = self.run.memory.note(held);
-        let view = MergedView::of(fingerprints.iter().map(|fingerprint| &**fingerprint));
         self.note_media_types(&plan)?;
+        let stack = sink.stacks().look(&layers, read)?;
         let (origin, names) = (plan.origin.clone(), plan.names.clone());
-        let (record, documents) = image::describe(plan, layers, &view);
+        let (record, documents) = image::describe(plan, layers, &stack);
         let id = record.id;
-        let new = sink.put_image(record, (&origin, &names), documents)?;
+        let new = sink.put_image(record, (&origin, &names), documents, stack.steps)?;
         Ok(ImageRow { id, origin, names, known: !new })
     }
 

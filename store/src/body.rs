@@ -6,8 +6,8 @@
 //! to the same fingerprint again. Layout: `FORMAT.md`.
 
 use std::collections::HashMap;
-use std::io::Read;
 
+use crate::compression::{compress, decompress_claimed};
 use crate::cursor::{Cursor, Short, push_varint};
 use crate::fingerprint::{Content, Entry, EntryKind, Fingerprint};
 use crate::format::body::{
@@ -69,13 +69,12 @@ fn within(what: &'static str, found: usize, max: u64) -> Result<u32> {
 ///
 /// Fails if it has more entries or longer paths than the format allows.
 pub fn encode(fingerprint: &Fingerprint) -> Result<Vec<u8>> {
-    let table = distinct_contents(fingerprint);
+    let (table, ordinals) = distinct_contents(fingerprint)?;
     let entry_count = within("entries", fingerprint.entries().len(), ENTRIES_MAX)?;
     let mut sizes = Vec::new();
     table.iter().for_each(|content| push_varint(&mut sizes, content.size_bytes));
-    let metadata = Columns::of(fingerprint, &table)?.join()?;
-    let compressed = zstd::bulk::compress(&metadata, ZSTD_LEVEL).ok();
-    let compressed = compressed.filter(|compressed| compressed.len() < metadata.len());
+    let metadata = Columns::of(fingerprint, ordinals)?.join()?;
+    let compressed = Some(compress(&metadata, ZSTD_LEVEL)).filter(|it| it.len() < metadata.len());
     let (flags, stored) = match &compressed {
         Some(compressed) => (FLAG_ZSTD, compressed),
         None => (0, &metadata),
@@ -125,12 +124,22 @@ pub fn decode_contents(bytes: &[u8]) -> Result<Vec<Content>> {
     Sections::split(bytes)?.contents()
 }
 
-/// Contents that occur, each once. One id with two sizes would be a lie, but is kept as it is told.
-fn distinct_contents(fingerprint: &Fingerprint) -> Vec<Content> {
-    let mut table: Vec<Content> = fingerprint.entries().iter().filter_map(Entry::content).collect();
-    table.sort_unstable();
-    table.dedup();
-    table
+/// Contents that occur, each once, and the place of each file's among them. One id with two sizes would be a lie, but is
+/// kept as it is told.
+fn distinct_contents(fingerprint: &Fingerprint) -> Result<(Vec<Content>, Vec<u32>)> {
+    let contents: Vec<Content> = fingerprint.entries().iter().filter_map(Entry::content).collect();
+    let count = within("entries", contents.len(), ENTRIES_MAX)?;
+    let mut order: Vec<(u64, u32)> = contents.iter().map(|content| content.id.head()).zip(0..count).collect();
+    let content = |file: u32| &contents[file as usize];
+    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| content(a.1).cmp(content(b.1))));
+    let (mut table, mut ordinals): (Vec<Content>, _) = (Vec::new(), vec![0; contents.len()]);
+    for (_, file) in order {
+        if table.last() != Some(content(file)) {
+            table.push(*content(file));
+        }
+        ordinals[file as usize] = within("contents", table.len(), ENTRIES_MAX)? - 1;
+    }
+    Ok((table, ordinals))
 }
 
 /// A body cut at its section boundaries, nothing decoded.
@@ -202,16 +211,12 @@ impl<'a> Sections<'a> {
     fn metadata(&self) -> Result<Vec<u8>> {
         let offset = HEADER_BYTES + self.ids.len() + self.sizes.len();
         let bad = |_| malformed("metadata does not decompress", offset);
-        let mut metadata = Vec::new();
-        if self.compressed {
-            let mut decoder = zstd::Decoder::with_buffer(self.stored).map_err(bad)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
-            // Grows with what really comes out, not with what the header claims.
-            let claimed = u64::from(self.metadata_length);
-            decoder.take(claimed + 1).read_to_end(&mut metadata).map_err(bad)?;
+        let metadata = if self.compressed {
+            let claimed = self.metadata_length.into();
+            decompress_claimed(self.stored, claimed, ZSTD_WINDOW_LOG_MAX).map_err(bad)?
         } else {
-            metadata.extend(self.stored);
-        }
+            self.stored.to_vec()
+        };
         if metadata.len() != self.metadata_length as usize {
             return Err(malformed("metadata has another length than the header says", offset));
         }
@@ -239,10 +244,19 @@ struct Columns {
     devices: Vec<u8>,
 }
 
+/// Owners by their places in their column. One is mostly that of the entry before, too.
+#[derive(Default)]
+struct Owners {
+    known: HashMap<(u32, u64, u64), u64>,
+    last: Option<((u32, u64, u64), u64)>,
+}
+
 impl Columns {
-    fn of(fingerprint: &Fingerprint, table: &[Content]) -> Result<Self> {
+    /// `file_ordinals` says for each file where its content stands in the table.
+    fn of(fingerprint: &Fingerprint, file_ordinals: Vec<u32>) -> Result<Self> {
         let mut columns = Self::default();
-        let mut owners = HashMap::new();
+        file_ordinals.iter().for_each(|ordinal| push_varint(&mut columns.ordinals, (*ordinal).into()));
+        let mut owners = Owners::default();
         let (mut previous, mut paths_length): (&[u8], usize) = (&[], 0);
         for entry in fingerprint.entries() {
             within("path", entry.path.len(), PATH_BYTES_MAX as u64)?;
@@ -250,21 +264,25 @@ impl Columns {
             within("paths", paths_length, PATHS_BYTES_MAX)?;
             columns.push_owner(entry, &mut owners);
             columns.push_path(previous, &entry.path);
-            columns.push_kind(&entry.kind, table)?;
+            columns.push_kind(&entry.kind)?;
             previous = &entry.path;
         }
         Ok(columns)
     }
 
-    fn push_owner(&mut self, entry: &Entry, owners: &mut HashMap<(u32, u64, u64), u64>) {
-        let next = owners.len() as u64;
-        let index = *owners.entry((entry.mode, entry.uid, entry.gid)).or_insert_with(|| {
-            push_varint(&mut self.owners, entry.mode.into());
-            push_varint(&mut self.owners, entry.uid);
-            push_varint(&mut self.owners, entry.gid);
-            next
-        });
-        push_varint(&mut self.owner_indices, index);
+    fn push_owner(&mut self, entry: &Entry, owners: &mut Owners) {
+        let owner = (entry.mode, entry.uid, entry.gid);
+        if owners.last.is_none_or(|(last, _)| last != owner) {
+            let next = owners.known.len() as u64;
+            let index = *owners.known.entry(owner).or_insert_with(|| {
+                push_varint(&mut self.owners, entry.mode.into());
+                push_varint(&mut self.owners, entry.uid);
+                push_varint(&mut self.owners, entry.gid);
+                next
+            });
+            owners.last = Some((owner, index));
+        }
+        push_varint(&mut self.owner_indices, owners.last.map_or(0, |(_, index)| index));
     }
 
     fn push_path(&mut self, previous: &[u8], path: &[u8]) {
@@ -274,16 +292,18 @@ impl Columns {
         self.suffixes.extend(&path[shared..]);
     }
 
-    fn push_kind(&mut self, entry: &EntryKind, table: &[Content]) -> Result<()> {
+    fn push_kind(&mut self, entry: &EntryKind) -> Result<()> {
         let kind = match entry {
             EntryKind::Whiteout => kind::WHITEOUT,
             EntryKind::Opaque => kind::OPAQUE,
             EntryKind::Directory => kind::DIRECTORY,
             EntryKind::Fifo => kind::FIFO,
-            EntryKind::File { content, linked } => {
-                let ordinal = table.binary_search(content).expect("the table holds every content");
-                push_varint(&mut self.ordinals, ordinal as u64);
-                if *linked { kind::FILE_LINKED } else { kind::FILE }
+            EntryKind::File { linked, .. } => {
+                if *linked {
+                    kind::FILE_LINKED
+                } else {
+                    kind::FILE
+                }
             }
             EntryKind::Symlink(target) => self.push_target(kind::SYMLINK, target)?,
             EntryKind::HardLink(target) => self.push_target(kind::HARD_LINK, target)?,

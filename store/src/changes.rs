@@ -9,9 +9,9 @@ use std::iter::Peekable;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{Pair, Tree};
+use crate::compression::{compress, decompress};
 use crate::error::{Result, StoreError};
 use crate::format::record::{COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL};
-use crate::zstd_limited;
 
 /// Changes of one tree by key; none for a removal. Values are sealed.
 pub(crate) type ByKey = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -42,13 +42,12 @@ pub(crate) fn encode(changes: &Changes) -> Result<Vec<u8>> {
     if found > COMMIT_BYTES_MAX {
         return Err(StoreError::TooLarge { what: "commit".to_owned(), found, max: COMMIT_BYTES_MAX });
     }
-    let compressed = zstd::bulk::compress(&encoded, COMMIT_ZSTD_LEVEL);
-    Ok(compressed.expect("compression into memory cannot fail"))
+    Ok(compress(&encoded, COMMIT_ZSTD_LEVEL))
 }
 
 /// Returns the changes of a commit; none if the payload is not one.
 pub(crate) fn decode(payload: &[u8]) -> Option<Changes> {
-    let encoded = zstd_limited::decompress(payload, COMMIT_BYTES_MAX).ok()?;
+    let encoded = decompress(payload, COMMIT_BYTES_MAX).ok()?;
     let operations: Vec<Operation<'_>> = postcard::from_bytes(&encoded).ok()?;
     let mut changes = Changes::default();
     for Operation { tree, key, value } in operations {

@@ -12,6 +12,7 @@ use std::sync::PoisonError;
 use serde::Serialize;
 
 use crate::catalogue::Tree;
+use crate::compression;
 use crate::error::StoreError;
 use crate::format::record::DOCUMENT_BYTES_MAX;
 use crate::id::{BlobDigest, ImageId};
@@ -20,7 +21,6 @@ use crate::journal::Journal;
 use crate::record::LayerRecord;
 use crate::seal::corrupt_record;
 use crate::store::{BlobRecord, Store};
-use crate::zstd_limited;
 use frames::{FrameWriter, Kind};
 
 /// Things between two words to the observer.
@@ -118,7 +118,7 @@ impl<W: Write> Exporter<'_, W> {
             let (key, compressed) = pair?;
             let corrupt = |problem| corrupt_record(Tree::Documents, &key, problem);
             let digest = BlobDigest::from_key(&key).ok_or_else(|| corrupt("not the key of a digest"))?;
-            let document = zstd_limited::decompress(&compressed, DOCUMENT_BYTES_MAX);
+            let document = compression::decompress(&compressed, DOCUMENT_BYTES_MAX);
             let document = document.map_err(|_| corrupt("document does not decompress"))?;
             self.frame(Kind::Document, &[&encode(&digest), &document])?;
             self.exported.documents += 1;

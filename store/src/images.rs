@@ -16,6 +16,7 @@ use crate::index::state::IndexedImage;
 use crate::journal::{Journal, Writer};
 use crate::record::{ImageRecord, Platform};
 use crate::seal::corrupt_record;
+use crate::stack::Steps;
 use crate::store::{BlobRecord, SourceRecord, Store};
 
 /// A reference, and an image that it has stood for. A tag that moved has one for each image it has named.
@@ -63,11 +64,17 @@ impl Store {
     pub fn put_image(&self, record: &ImageRecord, names: &[String]) -> Result<bool> {
         let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let names: Vec<_> = names.iter().map(|name| (name.clone(), unix_s)).collect();
-        self.put_image_seen(record, &names)
+        self.put_image_seen(record, &names, Steps::default())
     }
 
     /// Does the same for references that were seen at the times told, in seconds since 1970. Of several times the latest counts.
-    pub fn put_image_seen(&self, record: &ImageRecord, names: &[(String, u64)]) -> Result<bool> {
+    /// What is known of the layers ([`Stacks`](crate::Stacks)) spares the index reading them when the image is published.
+    pub fn put_image_seen(
+        &self,
+        record: &ImageRecord,
+        names: &[(String, u64)],
+        steps: Steps,
+    ) -> Result<bool> {
         names.iter().try_for_each(|(name, _)| check_name(name))?;
         let mut writer = self.journal.write()?;
         for layer in &record.layers {
@@ -100,6 +107,7 @@ impl Store {
         let names = names.map_or_else(|| names_seen(&self.journal, &merged.id), Ok)?;
         let mut fresh = self.fresh();
         fresh.gone.remove(&merged.id);
+        fresh.add_steps(steps);
         fresh.images.insert(merged.id, IndexedImage { record: merged, names });
         drop((fresh, writing));
         Ok(known.is_none())

@@ -21,6 +21,7 @@ use crate::export::frames::{Frame, FrameReader, Kind};
 use crate::id::{BlobDigest, DiffId, ImageId};
 use crate::recent::RecentLayers;
 use crate::record::ImageRecord;
+use crate::stack::Steps;
 use crate::store::{BlobRecord, Store};
 use check::{BlobFrame, DocumentFrame, ImageFrame, LayerFrame, Verdict};
 
@@ -335,7 +336,7 @@ impl<'a> Importer<'a> {
                 self.conflict(Conflict::ImageFiles(id));
                 continue;
             }
-            match self.store.put_image_seen(&image.record, &image.names) {
+            match self.store.put_image_seen(&image.record, &image.names, Steps::default()) {
                 Ok(is_new) => count(is_new, &mut self.imported.images_new, &mut self.imported.images_known),
                 Err(StoreError::ImageConflict { .. }) => self.conflict(Conflict::Image(id)),
                 Err(error) => return Err(error.into()),

@@ -35,6 +35,21 @@ pub struct MergedView<'a> {
     anomalies: Anomalies,
 }
 
+/// Where a path and what stands there come from: numbers of a layer and of an entry in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    path: (u32, u32),
+    entry: (u32, u32),
+}
+
+/// What a layer does to a view.
+pub(crate) enum Step<'a> {
+    /// An entry stands somewhere.
+    Comes(&'a Entry),
+    /// An entry stands there no more.
+    Goes(&'a Entry),
+}
+
 /// A path and what stands there. The entry has another path where a hard link led to it.
 #[derive(Debug, Clone, Copy)]
 struct Node<'a> {
@@ -55,8 +70,35 @@ impl<'a> MergedView<'a> {
         view
     }
 
+    /// Returns the view whose [`MergedView::places`] in these layers were asked for, without merging them again.
+    pub(crate) fn of_places(layers: &[&'a [Entry]], places: &[Place], anomalies: Anomalies) -> Self {
+        let at = |(layer, number): (u32, u32)| &layers[layer as usize][number as usize];
+        let nodes = places.iter().map(|place| Node { path: &at(place.path).path, entry: at(place.entry) });
+        Self { nodes: nodes.collect(), anomalies }
+    }
+
+    /// Returns where all paths and entries stand in the layers of the view, so that it can be had again.
+    pub(crate) fn places(&self, layers: &[&'a [Entry]]) -> Vec<Place> {
+        let mut places = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let entry = place_of(layers, node.entry);
+            let path = match std::ptr::eq(&*node.entry.path, node.path) {
+                true => entry,
+                false => place_of(layers, linked_at(layers, node.path)),
+            };
+            places.push(Place { path, entry });
+        }
+        places
+    }
+
     /// Lays one more layer over the view.
     pub fn apply(&mut self, layer: &'a Fingerprint) {
+        self.apply_observed(layer, |_| ());
+    }
+
+    /// Does the same, and tells of every entry that stands somewhere from now on, and of every one that stands there no
+    /// more. One that stays where it is may be told of as both.
+    pub(crate) fn apply_observed(&mut self, layer: &'a Fingerprint, mut on_step: impl FnMut(Step<'a>)) {
         let mut overlay = Overlay::new(self, layer);
         for entry in layer.entries() {
             overlay.add(entry);
@@ -66,8 +108,14 @@ impl<'a> MergedView<'a> {
             let mut place = 0..;
             nodes.retain(|_| !place.next().is_some_and(|place| taken.contains(&place)));
         }
-        self.nodes = merge(&self.nodes, cuts, nodes);
+        nodes.iter().for_each(|(_, node)| on_step(Step::Comes(node.entry)));
+        self.nodes = merge(&self.nodes, cuts, nodes, |node| on_step(Step::Goes(node.entry)));
         self.anomalies.extend(anomalies);
+    }
+
+    /// Returns how many paths there are.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Returns every path with the entry that stands there, in path order. The entry's own path is another one
@@ -101,33 +149,6 @@ impl<'a> MergedView<'a> {
         contents.sort_unstable();
         contents.dedup_by_key(|content| content.id);
         contents
-    }
-
-    /// Returns the contents that stand in this view where another has something else or nothing, and those that stand in
-    /// the other where this has something else or nothing; in no order, empty ones among them. Cheap where both have most
-    /// of their entries from the same layers.
-    pub(crate) fn changes(&self, before: &Self) -> (Vec<Content>, Vec<Content>) {
-        let (mut came, mut went) = (Vec::new(), Vec::new());
-        let (mut before, mut after) = (before.nodes.iter().peekable(), self.nodes.iter().peekable());
-        loop {
-            let order = match (before.peek(), after.peek()) {
-                (None, None) => return (came, went),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                // The very same entry at the same place: no need to look at its path.
-                (Some(old), Some(new)) if std::ptr::eq(old.path, new.path) => Ordering::Equal,
-                (Some(old), Some(new)) => old.path.cmp(new.path),
-            };
-            let old = if order.is_le() { before.next() } else { None };
-            let new = if order.is_ge() { after.next() } else { None };
-            if let (Some(old), Some(new)) = (old, new)
-                && std::ptr::eq(old.entry, new.entry)
-            {
-                continue;
-            }
-            went.extend(old.and_then(|node| node.entry.content()));
-            came.extend(new.and_then(|node| node.entry.content()));
-        }
     }
 
     /// Returns the identity of these contents.
@@ -174,8 +195,8 @@ impl<'a> PathWalk<'_, 'a> {
 struct Overlay<'v, 'a> {
     below: &'v [Node<'a>],
     layer: &'a [Entry],
-    /// What the layer itself puts, sorted.
-    nodes: Vec<Node<'a>>,
+    /// What the layer itself puts, sorted, each with the number of nodes in `below` that come before it.
+    nodes: Vec<(usize, Node<'a>)>,
     /// Places in `nodes` that something below them has taken.
     taken: HashSet<usize>,
     /// Ranges of `below` that are no longer seen, in no order.
@@ -183,8 +204,8 @@ struct Overlay<'v, 'a> {
     anomalies: Anomalies,
     /// Where in `below` the walk is: all paths before it are less than the current entry's.
     reached: usize,
-    /// The last path whose parents were seen to.
-    last_path: &'a [u8],
+    /// The last entry whose parents were seen to.
+    last: Option<&'a Entry>,
 }
 
 impl<'v, 'a> Overlay<'v, 'a> {
@@ -197,7 +218,7 @@ impl<'v, 'a> Overlay<'v, 'a> {
             cuts: Vec::new(),
             anomalies: Anomalies::default(),
             reached: 0,
-            last_path: &[],
+            last: None,
         }
     }
 
@@ -209,15 +230,15 @@ impl<'v, 'a> Overlay<'v, 'a> {
             EntryKind::Whiteout => self.cut_path_and_subtree(path),
             EntryKind::Opaque => self.cut_subtree(path),
             EntryKind::Directory => {
-                self.replace_parents(path);
-                self.nodes.push(Node { path, entry });
+                self.replace_parents(entry);
+                self.nodes.push((self.reached, Node { path, entry }));
             }
             _ if path.is_empty() => {}
             _ => {
-                self.replace_parents(path);
+                self.replace_parents(entry);
                 self.cut_path_and_subtree(path);
                 match self.inode(entry) {
-                    Some(entry) => self.nodes.push(Node { path, entry }),
+                    Some(entry) => self.nodes.push((self.reached, Node { path, entry })),
                     None => self.anomalies.add(AnomalyKind::DanglingHardLink, None, path),
                 }
             }
@@ -248,10 +269,15 @@ impl<'v, 'a> Overlay<'v, 'a> {
         }
     }
 
-    /// Makes sure that all parents of a path can be directories.
-    fn replace_parents(&mut self, path: &'a [u8]) {
-        let last_path = std::mem::replace(&mut self.last_path, path);
-        let mut next = parent(path);
+    /// Makes sure that all parents of an entry can be directories.
+    fn replace_parents(&mut self, entry: &'a Entry) {
+        let last = self.last.replace(entry);
+        let last_path = last.map_or(&[][..], |last| &last.path);
+        let mut next = parent(&entry.path);
+        // Most often it stands in the directory that came before it.
+        if next == Some(last_path) && last.is_some_and(|last| matches!(last.kind, EntryKind::Directory)) {
+            return;
+        }
         // A parent of any earlier path is one of the last path, too: they are sorted.
         while let Some(ancestor) = next.filter(|ancestor| !is_below(last_path, ancestor)) {
             if let Some(own) = own_entry(self.layer, ancestor) {
@@ -271,7 +297,7 @@ impl<'v, 'a> Overlay<'v, 'a> {
     }
 
     fn remove_own(&mut self, path: &[u8]) {
-        self.taken.extend(find(&self.nodes, path));
+        self.taken.extend(self.nodes.binary_search_by(|(_, node)| node.path.cmp(path)));
     }
 
     /// The entry that stands at another's path: itself, or where its hard link leads.
@@ -291,30 +317,59 @@ impl<'v, 'a> Overlay<'v, 'a> {
     }
 }
 
-/// Merges what is left of the view below with what a layer puts over it.
-fn merge<'a>(below: &[Node<'a>], mut cuts: Vec<(usize, usize)>, above: Vec<Node<'a>>) -> Vec<Node<'a>> {
-    if below.is_empty() {
-        return above;
-    }
+/// Merges what is left of the view below with what a layer puts over it, and tells of what is not left. Of the paths below,
+/// only those are looked at where the layer puts something.
+fn merge<'a>(
+    below: &[Node<'a>],
+    mut cuts: Vec<(usize, usize)>,
+    above: Vec<(usize, Node<'a>)>,
+    on_gone: impl FnMut(&Node<'a>),
+) -> Vec<Node<'a>> {
     cuts.sort_unstable();
-    let mut merged = Vec::with_capacity(below.len() + above.len());
-    let mut above = above.into_iter().peekable();
-    let mut put = |node: &Node<'a>| {
-        while let Some(over) = above.next_if(|over| over.path < node.path) {
-            merged.push(over);
+    let merged = Vec::with_capacity(below.len() + above.len());
+    let mut rest = Rest { below, cuts: &cuts, reached: 0, merged, on_gone };
+    for (at, node) in above {
+        rest.keep_until(at);
+        if rest.reached == at && below.get(at).is_some_and(|under| under.path == node.path) {
+            rest.drop_until(at + 1);
         }
-        if above.peek().is_none_or(|over| over.path != node.path) {
-            merged.push(*node);
-        }
-    };
-    let mut kept_from = 0;
-    for (start, end) in cuts {
-        below[kept_from.min(start)..start].iter().for_each(&mut put);
-        kept_from = kept_from.max(end);
+        rest.merged.push(node);
     }
-    below[kept_from..].iter().for_each(&mut put);
-    merged.extend(above);
-    merged
+    rest.keep_until(below.len());
+    rest.merged
+}
+
+/// What a layer has not been merged with.
+struct Rest<'c, 'a, F> {
+    below: &'c [Node<'a>],
+    /// Sorted by their starts; they may overlap.
+    cuts: &'c [(usize, usize)],
+    reached: usize,
+    merged: Vec<Node<'a>>,
+    on_gone: F,
+}
+
+impl<'a, F: FnMut(&Node<'a>)> Rest<'_, 'a, F> {
+    /// Takes over all nodes before a place, but for those that are cut.
+    fn keep_until(&mut self, place: usize) {
+        while self.reached < place {
+            let open = self.cuts.iter().position(|(_, end)| *end > self.reached);
+            self.cuts = &self.cuts[open.unwrap_or(self.cuts.len())..];
+            match self.cuts.first() {
+                Some((start, end)) if *start <= self.reached => self.drop_until(place.min(*end)),
+                next => {
+                    let end = next.map_or(place, |(start, _)| place.min(*start));
+                    self.merged.extend_from_slice(&self.below[self.reached..end]);
+                    self.reached = end;
+                }
+            }
+        }
+    }
+
+    fn drop_until(&mut self, place: usize) {
+        self.below[self.reached..place].iter().for_each(&mut self.on_gone);
+        self.reached = place;
+    }
 }
 
 /// How a path stands to all paths below `directory`: before them, among them or after them.
@@ -344,6 +399,21 @@ fn own_entry<'a>(layer: &'a [Entry], path: &[u8]) -> Option<&'a Entry> {
     let entry = layer[..after].last()?;
     let mark = matches!(entry.kind, EntryKind::Whiteout | EntryKind::Opaque);
     Some(entry).filter(|entry| !mark && &entry.path[..] == path)
+}
+
+/// Returns the layer that holds an entry, and its number there.
+fn place_of(layers: &[&[Entry]], entry: &Entry) -> (u32, u32) {
+    let layer = layers.iter().rposition(|layer| layer.as_ptr_range().contains(&std::ptr::from_ref(entry)));
+    let layer = layer.expect("an entry of a view is in one of its layers");
+    let bytes = std::ptr::from_ref(entry).addr() - layers[layer].as_ptr().addr();
+    let narrow = |number| u32::try_from(number).expect("layers and their entries are fewer");
+    (narrow(layer), narrow(bytes / size_of::<Entry>()))
+}
+
+/// Returns the hard link of the topmost layer that has one at a path.
+fn linked_at<'a>(layers: &[&'a [Entry]], path: &[u8]) -> &'a Entry {
+    let link = layers.iter().rev().find_map(|layer| own_entry(layer, path));
+    link.expect("a path of a view is in one of its layers")
 }
 
 fn is_below(path: &[u8], directory: &[u8]) -> bool {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::body;
 use crate::catalogue::Tree;
+use crate::compression;
 use crate::error::{Result, StoreError};
 use crate::fingerprint::{Content, Fingerprint};
 use crate::format::record::{DOCUMENT_BYTES_MAX, DOCUMENT_ZSTD_LEVEL};
@@ -22,7 +23,6 @@ use crate::journal::Journal;
 use crate::layout::{Layout, random_bytes};
 use crate::record::LayerRecord;
 use crate::seal::corrupt_record;
-use crate::zstd_limited;
 
 /// Key in `meta`: the secret for hashes whose values images must not be able to choose.
 const SECRET: &[u8] = b"secret";
@@ -263,8 +263,11 @@ impl Store {
             let what = format!("document {digest}");
             return Err(StoreError::TooLarge { what, found, max: DOCUMENT_BYTES_MAX });
         }
-        let compressed = zstd::bulk::compress(bytes, DOCUMENT_ZSTD_LEVEL);
-        let compressed = compressed.expect("compression into memory cannot fail");
+        // Asked twice, as for a layer.
+        if self.journal.contains(Tree::Documents, &key)? {
+            return Ok(false);
+        }
+        let compressed = compression::compress(bytes, DOCUMENT_ZSTD_LEVEL);
         let mut writer = self.journal.write()?;
         if self.journal.contains(Tree::Documents, &key)? {
             return Ok(false);
@@ -283,7 +286,7 @@ impl Store {
     pub fn document(&self, digest: &BlobDigest) -> Result<Option<Vec<u8>>> {
         let key = digest.to_key();
         let Some(compressed) = self.journal.get(Tree::Documents, &key)? else { return Ok(None) };
-        let document = zstd_limited::decompress(&compressed, DOCUMENT_BYTES_MAX);
+        let document = compression::decompress(&compressed, DOCUMENT_BYTES_MAX);
         document.map(Some).map_err(|_| corrupt_record(Tree::Documents, &key, "document does not decompress"))
     }
 

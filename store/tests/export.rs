@@ -12,7 +12,7 @@ use common::{content, layer, layer_record};
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
 use layerprint_store::{
     Anomalies, AnomalyKind, BlobRecord, Conflict, Document, ImageRecord, ImportError, ImportEvent, Imported,
-    LayerRecord, MergedView, Platform, SourceRecord, Store,
+    LayerRecord, MergedView, Platform, SourceRecord, Steps, Store,
 };
 use sha2::{Digest, Sha256};
 
@@ -97,7 +97,7 @@ fn put(store: &Store, number: u64) {
         record.documents.push(Document { media_type: media_type.into(), digest });
     }
     let names = [(format!("image:{number}"), 1000 + number), ("latest".to_owned(), 2000)];
-    store.put_image_seen(&record, &names).unwrap();
+    store.put_image_seen(&record, &names, Steps::default()).unwrap();
 }
 
 /// An image of stored layers, all of it true.

@@ -7,11 +7,13 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::{chain, entry, file, image, layer_record, put};
 use layerprint_store::id::{ContentId, DiffId, ImageId};
 use layerprint_store::{
-    Content, Entry, EntryKind, Fingerprint, ImageRecord, Index, MergedView, Platform, Store, StoreError,
+    Content, Entry, EntryKind, Fingerprint, ImageRecord, Index, MergedView, Platform, Stacks, Steps, Store,
+    StoreError,
 };
 
 /// xorshift64*: small, seeded, good enough to vary images.
@@ -49,6 +51,8 @@ fn layer(random: &mut Random) -> (DiffId, Fingerprint) {
 /// Everything that was put, for counting by hand.
 #[derive(Default)]
 struct World {
+    /// With so little room that it forgets.
+    stacks: Option<Stacks>,
     layers: BTreeMap<DiffId, Fingerprint>,
     images: BTreeMap<ImageId, ImageRecord>,
 }
@@ -69,8 +73,26 @@ impl World {
         let mut record = image(seed, &layers);
         let view = MergedView::of(layers.iter().map(|layer| &self.layers[layer]));
         (record.set_id, record.content_count) = (view.set_id(), view.contents().len() as u64);
-        store.put_image(&record, &[format!("image:{seed}")]).unwrap();
+        let names = [format!("image:{seed}")];
+        match random.below(3) {
+            0 => store.put_image(&record, &names).unwrap(),
+            told => {
+                let mut steps = self.steps(&layers);
+                // Of some stacks nobody tells: what was to be told of them was lost.
+                if told == 1 && random.below(3) == 0 {
+                    steps = Steps::default();
+                }
+                let seen = names.map(|name| (name, 1));
+                store.put_image_seen(&record, &seen, steps).unwrap()
+            }
+        };
         self.images.insert(record.id, record);
+    }
+
+    fn steps(&mut self, layers: &[DiffId]) -> Steps {
+        let stacks = self.stacks.get_or_insert_with(|| Stacks::new(100));
+        let read = |layer: &DiffId| Ok::<_, StoreError>(Arc::new(self.layers[layer].clone()));
+        stacks.look(layers, read).unwrap().steps
     }
 
     fn forget(&mut self, store: &Store, random: &mut Random) {

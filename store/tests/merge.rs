@@ -9,10 +9,11 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::{content, entry, file};
-use layerprint_store::id::{ContentId, SetId};
-use layerprint_store::{AnomalyKind, Content, Entry, EntryKind, Fingerprint, MergedView};
+use layerprint_store::id::{ContentId, DiffId, SetId};
+use layerprint_store::{AnomalyKind, Content, Entry, EntryKind, Fingerprint, MergedView, Stacks};
 use proptest::prelude::*;
 
 fn layer(words: &str) -> Fingerprint {
@@ -278,6 +279,25 @@ proptest! {
             let again = MergedView::of(std::iter::once(&squashed).chain(&layers[below..]));
             prop_assert_eq!(listing(&again), listing(&view));
             prop_assert_eq!(again.set_id(), view.set_id());
+        }
+    }
+
+    #[test]
+    fn a_stack_that_is_remembered_in_part_looks_like_one_that_is_not(
+        pool in any_layers(),
+        images in prop::collection::vec(prop::collection::vec(0..5_usize, 0..5), 0..12),
+        entries_max in prop::sample::select(vec![0, 40, 1_000_000]),
+    ) {
+        let (stacks, layers) = (Stacks::new(entries_max), pool.into_iter().map(Arc::new).collect::<Vec<_>>());
+        for image in images {
+            let image: Vec<usize> = image.into_iter().filter(|layer| *layer < layers.len()).collect();
+            let names: Vec<DiffId> = image.iter().map(|layer| DiffId::from_bytes([u8::try_from(*layer).unwrap(); 32])).collect();
+            let read = |name: &DiffId| Ok::<_, ()>(layers[usize::from(name.as_bytes()[0])].clone());
+            let stack = stacks.look(&names, read).unwrap();
+            let view = MergedView::of(image.iter().map(|layer| &*layers[*layer]));
+            prop_assert_eq!(&stack.contents, &view.contents());
+            prop_assert_eq!(stack.file_count, view.file_count());
+            prop_assert_eq!(&stack.anomalies, view.anomalies());
         }
     }
 

@@ -5,8 +5,8 @@ mod common;
 use common::{chain, image, layer, put};
 use layerprint_store::id::{BlobDigest, ImageId};
 use layerprint_store::{
-    Anomalies, AnomalyKind, BlobRecord, Document, LayerRecord, Platform, SourceRecord, Store, StoreError,
-    Subject,
+    Anomalies, AnomalyKind, BlobRecord, Document, LayerRecord, Platform, SourceRecord, Steps, Store,
+    StoreError, Subject,
 };
 use std::fs;
 
@@ -340,7 +340,7 @@ fn what_two_sources_say_of_one_image_comes_to_the_same_in_either_order() {
         for (record, image, names, blob) in order.iter().map(|index| &looks[*index]) {
             store.put_layer(record, &fingerprint).unwrap();
             store.put_blob(&digest(1), blob).unwrap();
-            store.put_image_seen(image, names).unwrap();
+            store.put_image_seen(image, names, Steps::default()).unwrap();
             store.commit().unwrap();
         }
         let image = store.image(&first.id).unwrap().unwrap();

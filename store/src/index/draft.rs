@@ -9,13 +9,14 @@ use super::columns::Columns;
 use super::postings;
 use super::segment::{Facts, Section, SegmentId};
 use super::state::{ImageAt, IndexedImage, NO_NODE, State, key_of};
-use super::views::KeyPosting;
+use super::views::{self, KeyPosting};
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::{BUCKET_BITS_MAX, BUCKET_KEYS, NODES_MAX};
 use crate::frame::Place;
 use crate::id::{BlobDigest, ChainId, DiffId, SetId};
 use crate::record::Platform;
+use crate::tally::Change;
 
 /// A node that is not in any segment yet.
 struct Node {
@@ -72,25 +73,26 @@ impl Draft {
         numbered(self.nodes_first, self.nodes.len())
     }
 
-    /// Returns the nodes of every prefix of a stack of layers; those that are new are added.
+    /// Returns the nodes of every prefix of a stack of layers, which have these chain IDs; those that are new are added.
     pub(crate) fn nodes_of(
         &mut self,
         state: &State,
+        chain: &[ChainId],
         layers: &[DiffId],
         place: impl Fn(&DiffId) -> Result<Place>,
     ) -> Result<Vec<u32>> {
         let mut nodes = Vec::with_capacity(layers.len());
-        for (chain, diff_id) in ChainId::of_prefixes(layers).into_iter().zip(layers) {
-            let known = match self.node_of_chain.get(&chain) {
+        for (chain, diff_id) in chain.iter().zip(layers) {
+            let known = match self.node_of_chain.get(chain) {
                 Some(node) => Some(*node),
-                None => state.node_of_chain(&chain)?,
+                None => state.node_of_chain(chain)?,
             };
             let node = match known {
                 Some(node) => node,
                 None => {
                     let parent = nodes.last().copied().unwrap_or(NO_NODE);
                     let layer = self.layer(state, diff_id, &place)?;
-                    self.add_node(Node { chain, parent, layer })?
+                    self.add_node(Node { chain: *chain, parent, layer })?
                 }
             };
             nodes.push(node);
@@ -131,6 +133,11 @@ impl Draft {
     /// Adds postings.
     pub(crate) fn add_postings(&mut self, mut postings: Vec<KeyPosting>) {
         self.postings.append(&mut postings);
+    }
+
+    /// Adds the postings of a node.
+    pub(crate) fn post(&mut self, change: &Change, node: u32) {
+        views::post(change, node - self.nodes_first, &mut self.postings);
     }
 
     /// Writes the segment.

@@ -13,7 +13,7 @@ use crate::id::ContentId;
 
 /// The first 64 bits of a content id; keys are ordered as ids are.
 pub(crate) fn key_of(content: &ContentId) -> u64 {
-    u64::from_be_bytes(content.as_bytes()[..8].try_into().expect("ids are longer"))
+    content.head()
 }
 
 /// A node of one segment, and whether it adds the content or takes it away.

@@ -3,7 +3,7 @@
 //! Whatever is found wrong with the published state is mended here, from the catalogue and the packs: segments that are
 //! behind are caught up with, segments that are missing or damaged are built again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,16 +15,18 @@ use super::draft::{Draft, encode_image};
 use super::merge::merge;
 use super::segment::{Segment, SegmentId, file_name};
 use super::state::{IndexedImage, State};
-use super::views::{self, Layers, Stack};
+use super::views::{self, Layers, Stack, Wanted};
 use crate::body;
 use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::fingerprint::Fingerprint;
 use crate::frame::Place;
-use crate::id::{BlobDigest, DiffId, ImageId};
+use crate::id::{BlobDigest, ChainId, DiffId, ImageId};
 use crate::images;
 use crate::journal::Journal;
 use crate::record::{ImageRecord, LayerRecord};
+use crate::stack::Steps;
+use crate::tally::Change;
 
 /// Entries of the layers that are held at one time while postings are made of them.
 const ENTRIES_MAX: u64 = 400_000;
@@ -34,6 +36,8 @@ const POSTINGS_MAX: usize = 3 << 20;
 const SEGMENTS_OF_A_SIZE: usize = 4;
 /// Sizes up to here count as one.
 const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
+/// Keys that are held of what layers do to those below. One takes 8 bytes. What is beyond is found out again from the layers.
+const STEP_KEYS_MAX: usize = 2 << 20;
 /// One image in so many may be overridden or gone before all segments are merged.
 const DEAD_DIVISOR: u64 = 5;
 
@@ -43,6 +47,21 @@ pub(crate) struct Fresh {
     pub(crate) images: BTreeMap<ImageId, IndexedImage>,
     pub(crate) gone: BTreeSet<ImageId>,
     pub(crate) blobs: Vec<(BlobDigest, DiffId)>,
+    /// What the top layer of a stack does to the contents below it, of as many as are known.
+    steps: HashMap<ChainId, Change>,
+    step_keys: usize,
+}
+
+impl Fresh {
+    /// Takes what is known of stacks, while there is room.
+    pub(crate) fn add_steps(&mut self, steps: Steps) {
+        for (chain, change) in steps.0 {
+            if self.step_keys + change.len() <= STEP_KEYS_MAX {
+                self.step_keys += change.len();
+                self.steps.insert(chain, change);
+            }
+        }
+    }
 }
 
 /// The published state of a store that this process has open for writing.
@@ -55,10 +74,11 @@ pub(crate) struct Publisher {
     is_behind: bool,
 }
 
-/// What is to be published besides images.
+/// What is to be published besides images, and what is known of their layers.
 struct Rest<'a> {
     gone: &'a BTreeSet<ImageId>,
     blobs: Vec<(BlobDigest, DiffId)>,
+    steps: &'a HashMap<ChainId, Change>,
 }
 
 /// Is told how many images are done, of how many.
@@ -120,13 +140,8 @@ impl Publisher {
             order.push((record.layers, record.id));
         }
         let load = |id: &ImageId| images::indexed(journal, id);
-        self.build(
-            journal,
-            order,
-            &load,
-            Rest { gone: &BTreeSet::new(), blobs: all_blobs(journal)? },
-            observer,
-        )?;
+        let rest = Rest { gone: &BTreeSet::new(), blobs: all_blobs(journal)?, steps: &HashMap::new() };
+        self.build(journal, order, &load, rest, observer)?;
         if self.state.segments.len() > 1 {
             self.merge(journal, 0)?;
         }
@@ -136,7 +151,7 @@ impl Publisher {
     fn add(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
         let order = fresh.images.values().map(|image| (image.record.layers.clone(), image.record.id));
         let load = |id: &ImageId| Ok(fresh.images.get(id).cloned());
-        let rest = Rest { gone: &fresh.gone, blobs: fresh.blobs };
+        let rest = Rest { gone: &fresh.gone, blobs: fresh.blobs, steps: &fresh.steps };
         self.build(journal, order.collect(), &load, rest, &|_, _| ())?;
         self.finish(journal)
     }
@@ -199,22 +214,35 @@ impl Publisher {
         let mut next = 0;
         while next < order.len() {
             let (mut chunk, new_first) = (Chunk::default(), draft.nodes_end()?);
-            while next < order.len() && chunk.has_room(journal, &order[next].0)? {
+            while next < order.len() && draft.posting_count() <= POSTINGS_MAX {
                 let (layers, id) = &order[next];
+                let chain = ChainId::of_prefixes(layers);
+                let is_told = self.is_told(&chain, rest.steps)?;
+                if !is_told && !chunk.has_room(journal, layers)? {
+                    break;
+                }
                 next += 1;
                 let Some(image) = load(id)? else { continue };
                 if self.has(&image)? {
                     continue;
                 }
-                let nodes = draft.nodes_of(&self.state, layers, place)?;
-                let node = nodes.last().copied();
-                draft.add_image(&self.state, node, image)?;
-                if node.is_some_and(|node| node >= new_first) {
+                let first = draft.nodes_end()?;
+                let nodes = draft.nodes_of(&self.state, &chain, layers, place)?;
+                draft.add_image(&self.state, nodes.last().copied(), image)?;
+                for (node, chain) in nodes.iter().zip(&chain).filter(|(node, _)| **node >= first) {
+                    if let Some(change) = rest.steps.get(chain) {
+                        chunk.posted.insert(*node);
+                        draft.post(change, *node);
+                    }
+                }
+                if !is_told && nodes.last().is_some_and(|node| *node >= first) {
                     chunk.stacks.push(Stack { layers: layers.clone(), nodes });
                 }
             }
             let layers = chunk.read(journal)?;
-            draft.add_postings(views::postings(&chunk.stacks, &layers, draft.nodes_first(), new_first));
+            let nodes_first = draft.nodes_first();
+            let wanted = Wanted { nodes_first, new_first, posted: &chunk.posted };
+            draft.add_postings(views::postings(&chunk.stacks, &layers, &wanted));
             if draft.posting_count() > POSTINGS_MAX {
                 draft = self.write(journal, draft)?;
             }
@@ -227,6 +255,20 @@ impl Publisher {
             self.write(journal, draft)?;
         }
         Ok(())
+    }
+
+    /// Returns true if for every stack of a chain it is published or known what its top layer does.
+    fn is_told(&self, chain: &[ChainId], steps: &HashMap<ChainId, Change>) -> Result<bool> {
+        // A stack is published with all that are below it.
+        for stack in chain.iter().rev() {
+            if self.state.node_of_chain(stack)?.is_some() {
+                return Ok(true);
+            }
+            if !steps.contains_key(stack) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Writes a segment, and merges what has become many. Returns the next draft.
@@ -280,6 +322,8 @@ struct Chunk {
     stacks: Vec<Stack>,
     entries: u64,
     layers: HashMap<DiffId, u64>,
+    /// Nodes whose postings are made already.
+    posted: HashSet<u32>,
 }
 
 impl Chunk {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::postings::{Posting, key_of};
-use crate::fingerprint::{Content, Fingerprint};
-use crate::id::{ContentId, DiffId};
+use super::postings::Posting;
+use crate::fingerprint::Fingerprint;
+use crate::id::DiffId;
 use crate::merge::MergedView;
+use crate::tally::{Change, Tally};
 
 /// A stack of layers, and the node of each of its prefixes.
 pub(crate) struct Stack {
@@ -25,30 +26,38 @@ pub(crate) type KeyPosting = (u64, Posting);
 /// Layers by diff ID.
 pub(crate) type Layers = HashMap<DiffId, Arc<Fingerprint>>;
 
-/// Returns the postings of the nodes from `new_first` on, of stacks that are sorted by their layers. The nodes in them are
-/// counted from `nodes_first`.
-pub(crate) fn postings(
-    stacks: &[Stack],
-    layers: &Layers,
-    nodes_first: u32,
-    new_first: u32,
-) -> Vec<KeyPosting> {
-    let walk = Walk { layers, nodes_first, new_first };
-    walk.below(stacks, 0, &MergedView::new(), &[])
+/// Which nodes postings are made for.
+pub(crate) struct Wanted<'a> {
+    /// Postings count nodes from this one.
+    pub(crate) nodes_first: u32,
+    /// Nodes below this one have theirs.
+    pub(crate) new_first: u32,
+    /// And so have these.
+    pub(crate) posted: &'a HashSet<u32>,
+}
+
+/// Returns the postings of the nodes that are wanted, of stacks that are sorted by their layers.
+pub(crate) fn postings(stacks: &[Stack], layers: &Layers, wanted: &Wanted) -> Vec<KeyPosting> {
+    Walk { layers, wanted }.below(stacks, 0, &MergedView::new(), &Tally::default())
+}
+
+/// Adds the postings of a node.
+pub(crate) fn post(change: &Change, node: u32, found: &mut Vec<KeyPosting>) {
+    found.extend(change.came.iter().map(|key| (*key, Posting::new(node, false))));
+    found.extend(change.went.iter().map(|key| (*key, Posting::new(node, true))));
 }
 
 struct Walk<'a> {
     layers: &'a Layers,
-    nodes_first: u32,
-    new_first: u32,
+    wanted: &'a Wanted<'a>,
 }
 
 impl<'a> Walk<'a> {
-    /// Postings of all nodes above a prefix of `depth` layers, with the view and the keys of that.
-    fn below(&self, stacks: &[Stack], depth: usize, view: &MergedView<'a>, keys: &[u64]) -> Vec<KeyPosting> {
+    /// Postings of all nodes above a prefix of `depth` layers, with the view and the contents of that.
+    fn below(&self, stacks: &[Stack], depth: usize, view: &MergedView<'a>, tally: &Tally) -> Vec<KeyPosting> {
         let longer = &stacks[stacks.partition_point(|stack| stack.layers.len() <= depth)..];
         let groups: Vec<&[Stack]> = longer.chunk_by(|a, b| a.nodes[depth] == b.nodes[depth]).collect();
-        let found = groups.into_par_iter().flat_map_iter(|group| self.along(group, depth, view, keys));
+        let found = groups.into_par_iter().flat_map_iter(|group| self.along(group, depth, view, tally));
         found.collect()
     }
 
@@ -58,72 +67,24 @@ impl<'a> Walk<'a> {
         stacks: &[Stack],
         mut depth: usize,
         view: &MergedView<'a>,
-        keys: &[u64],
+        tally: &Tally,
     ) -> Vec<KeyPosting> {
-        let (mut view, mut keys) = (view.clone(), keys.to_vec());
+        let (mut view, mut tally) = (view.clone(), tally.clone());
         let mut found = Vec::new();
         let (first, last) = (&stacks[0], stacks.last().expect("a group is not empty"));
         loop {
             let node = first.nodes[depth];
-            let below = view.clone();
-            view.apply(&self.layers[&first.layers[depth]]);
-            let change = Change::between(&below, &view, &keys);
-            if node >= self.new_first {
-                change.post(node - self.nodes_first, &mut found);
+            let change = tally.apply(&mut view, &self.layers[&first.layers[depth]]);
+            if node >= self.wanted.new_first && !self.wanted.posted.contains(&node) {
+                post(&change, node - self.wanted.nodes_first, &mut found);
             }
-            change.apply(&mut keys);
             depth += 1;
             // Sorted: what the first and the last have in common, all have. The shortest comes first.
             if first.nodes.len() <= depth || first.nodes[depth] != last.nodes[depth] {
                 break;
             }
         }
-        found.extend(self.below(stacks, depth, &view, &keys));
+        found.extend(self.below(stacks, depth, &view, &tally));
         found
     }
-}
-
-/// What a layer does to the set of keys: both lists are sorted.
-struct Change {
-    came: Vec<u64>,
-    went: Vec<u64>,
-}
-
-impl Change {
-    /// Compares two views, of which the lower one has these keys. A content that stands elsewhere, too, neither comes nor
-    /// goes.
-    fn between(below: &MergedView, view: &MergedView, keys: &[u64]) -> Self {
-        let (came, went) = view.changes(below);
-        let (mut came, mut went) = (keys_of(came), keys_of(went));
-        came.retain(|key| keys.binary_search(key).is_err());
-        if !went.is_empty() {
-            let stays = view.files().map(|(_, content)| key_of(&content.id));
-            let stays: HashSet<u64> = stays.filter(|key| went.binary_search(key).is_ok()).collect();
-            went.retain(|key| !stays.contains(key));
-        }
-        Self { came, went }
-    }
-
-    fn post(&self, node: u32, found: &mut Vec<KeyPosting>) {
-        found.extend(self.came.iter().map(|key| (*key, Posting::new(node, false))));
-        found.extend(self.went.iter().map(|key| (*key, Posting::new(node, true))));
-    }
-
-    fn apply(&self, keys: &mut Vec<u64>) {
-        if !self.went.is_empty() {
-            keys.retain(|key| self.went.binary_search(key).is_err());
-        }
-        keys.extend(&self.came);
-        // Two sorted runs, which the sort finds and merges.
-        keys.sort();
-    }
-}
-
-/// Sorted keys of contents, the empty one left out.
-fn keys_of(contents: Vec<Content>) -> Vec<u64> {
-    let contents = contents.iter().filter(|content| content.id != ContentId::EMPTY);
-    let mut keys: Vec<u64> = contents.map(|content| key_of(&content.id)).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
 }
