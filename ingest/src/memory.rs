@@ -91,12 +91,6 @@ impl Memory {
         Hold { memory: self, bytes, layers: 1 }
     }
 
-    /// Counts what is held besides; never waits.
-    pub(crate) fn note(&self, bytes: u64) -> Hold<'_> {
-        self.lock().bytes += bytes;
-        Hold { memory: self, bytes, layers: 0 }
-    }
-
     /// Returns how many layers are being read.
     pub(crate) fn layers(&self) -> usize {
         self.lock().layers
@@ -165,16 +159,6 @@ mod tests {
             assert_eq!(second.recv(), Ok(GUESS_BYTES_MIN));
         });
         assert_eq!(memory.layers(), 0);
-    }
-
-    #[test]
-    fn what_is_held_besides_is_counted_and_given_back() {
-        let memory = Memory::new(MIB);
-        let image = memory.note(5 * MIB);
-        let layer = memory.begin_layer(1);
-        assert_eq!(memory.lock().bytes, 5 * MIB + GUESS_BYTES_MIN);
-        drop((image, layer));
-        assert_eq!(memory.lock().bytes, 0);
     }
 
     #[test]

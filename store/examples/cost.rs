@@ -79,11 +79,11 @@ fn by_name(store: &Store) -> Result<Vec<ImageRecord>> {
     Ok(images)
 }
 
-/// CPU seconds of each step.
-#[derive(Default)]
 /// When names are told to have been seen.
 const NOW_UNIX_S: u64 = 1_700_000_000;
 
+/// CPU seconds of each step.
+#[derive(Default)]
 struct Costs {
     images: u64,
     layers: f64,
