@@ -109,7 +109,7 @@ fn the_first_signal_lets_a_run_finish_what_it_has_begun() {
         }
         let expected = json!({
             "event": "summary", "images_new": 3, "images_known": 0, "images_failed": 0, "images_left": 1,
-            "sources_unchanged": 0, "layers_read": 8, "layers_known": null, "read_bytes": null, "elapsed_ms": null,
+            "sources_unchanged": 0, "other_shard": 0, "layers_read": 8, "layers_known": null, "read_bytes": null, "elapsed_ms": null,
             "failed": [], "skipped": [], "stopped": true, "hint": "the same command goes on where this one stopped",
         });
         assert_eq!((ran.status, summary), (status, expected));
