@@ -2,8 +2,7 @@
 //!
 //! Stored bytes -> blob digest -> decompression -> diff ID -> tar entries -> content ids. A caller never holds more
 //! than a few fixed buffers and the fingerprint. Both digests cover every byte, also what follows the end of the tar.
-//! The bytes are handled in `stream`, tar is read in [`crate::tar`], entries are judged in
-//! `fingerprint`.
+//! The bytes are handled in `unpack` and `stream`, tar is read in [`crate::tar`], entries are judged in `fingerprint`.
 
 use std::io::Read;
 use std::sync::Arc;

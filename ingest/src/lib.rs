@@ -1,7 +1,7 @@
 //! Reads container images, from every form they are kept in, into layer fingerprints.
 //!
 //! The path of the data, a file for each arrow: [`source`] names it, `discover` and `open` find the images in it
-//! (`oci`, `docker`, `rootfs` over a `tree` of named files), `stream` and `codec` unpack a layer, [`tar`] gives its
+//! (`oci`, `docker`, `rootfs` over a `tree` of named files), `unpack`, `codec` and `stream` unpack a layer, [`tar`] gives its
 //! entries, [`fingerprint`] says what they mean, `image` describes the whole. [`pipeline`] runs it all in parallel.
 //!
 //! [`write`](mod@write) goes the other way: it makes images, in all these forms, for tests and for the demonstration.
