@@ -21,7 +21,7 @@ use crate::export::frames::{Frame, FrameReader, Kind};
 use crate::id::{BlobDigest, DiffId, ImageId};
 use crate::recent::RecentLayers;
 use crate::record::ImageRecord;
-use crate::stack::Steps;
+use crate::stack::{Stacks, Steps};
 use crate::store::{BlobRecord, Store};
 use check::{BlobFrame, DocumentFrame, ImageFrame, LayerFrame, Verdict};
 
@@ -33,8 +33,10 @@ const BATCH_BYTES_MAX: usize = 16 << 20;
 const GROUP_FRAMES_MAX: usize = 4096;
 /// Their bytes.
 const GROUP_BYTES_MAX: usize = 256 << 20;
-/// Entries of layers that are kept while images are checked, some 60 MiB.
-const RECENT_ENTRIES_MAX: u64 = 400_000;
+/// Entries of layers that are kept while images are checked, some 15 MiB.
+const RECENT_ENTRIES_MAX: u64 = 100_000;
+/// Entries of stacks that are kept because images share them, some 60 MiB.
+const STACK_ENTRIES_MAX: u64 = 300_000;
 
 /// Says what is wrong with an image, given its configuration if that is among its documents. What configurations look like is not
 /// the store's business.
@@ -195,6 +197,7 @@ struct Importer<'a> {
     group_frames: usize,
     group_bytes: usize,
     recent: RecentLayers,
+    stacks: Stacks,
     disputed: HashSet<DiffId>,
     /// How many frames of each kind have come.
     counts: [u64; 4],
@@ -217,6 +220,7 @@ impl<'a> Importer<'a> {
             group_frames: 0,
             group_bytes: 0,
             recent: RecentLayers::new(RECENT_ENTRIES_MAX),
+            stacks: Stacks::new(STACK_ENTRIES_MAX),
             disputed: HashSet::new(),
             counts: [0; 4],
             imported: Imported::default(),
@@ -325,18 +329,18 @@ impl<'a> Importer<'a> {
         let mut images = batch.into_iter().map(ImageFrame::parse).collect::<Result<Vec<_>>>()?;
         // Neighbours with a common base share what is read of it.
         images.sort_by(|a, b| a.record.layers.cmp(&b.record.layers));
-        let check =
-            |image: &ImageFrame| image.check(self.store, &self.recent, self.check_config, &self.disputed);
-        let verdicts: Vec<Result<bool>> = images.par_iter().map(check).collect();
+        let kept = (&self.recent, &self.stacks);
+        let check = |image: &ImageFrame| image.check(self.store, kept, self.check_config, &self.disputed);
+        let verdicts: Vec<Result<Option<Steps>>> = images.par_iter().map(check).collect();
         let mut images: Vec<_> = images.into_iter().zip(verdicts).collect();
         images.sort_by_key(|(image, _)| image.record.id);
-        for (image, agrees) in images {
+        for (image, steps) in images {
             let id = image.record.id;
-            if !agrees? {
+            let Some(steps) = steps? else {
                 self.conflict(Conflict::ImageFiles(id));
                 continue;
-            }
-            match self.store.put_image_seen(&image.record, &image.names, Steps::default()) {
+            };
+            match self.store.put_image_seen(&image.record, &image.names, steps) {
                 Ok(is_new) => count(is_new, &mut self.imported.images_new, &mut self.imported.images_known),
                 Err(StoreError::ImageConflict { .. }) => self.conflict(Conflict::Image(id)),
                 Err(error) => return Err(error.into()),

@@ -16,9 +16,9 @@ use crate::fingerprint::{Entry, Fingerprint};
 use crate::format::record::DOCUMENT_BYTES_MAX;
 use crate::id::{BlobDigest, DiffId};
 use crate::images::check_name;
-use crate::merge::MergedView;
 use crate::recent::RecentLayers;
 use crate::record::{ImageRecord, LayerRecord};
+use crate::stack::{Stack, Stacks, Steps};
 use crate::store::Store;
 
 /// Returns what tells a frame from others of its kind. Nothing for the end, of which there is one.
@@ -139,26 +139,30 @@ impl ImageFrame {
         Ok(Self { record, names, kind: frame.kind.name(), offset_bytes: frame.offset_bytes })
     }
 
-    /// Compares an image with its layers, its documents and its configuration. False if it does not match layers of which the
-    /// store knows other files.
+    /// Compares an image with its layers, its documents and its configuration, and returns what its layers do to those below.
+    /// Nothing if it does not match layers of which the store knows other files.
     pub(super) fn check(
         &self,
         store: &Store,
-        recent: &RecentLayers,
+        (recent, stacks): (&RecentLayers, &Stacks),
         check_config: CheckConfig,
         disputed: &HashSet<DiffId>,
-    ) -> Result<bool> {
+    ) -> Result<Option<Steps>> {
         self.check_form()?;
         self.check_references(store)?;
         let config = BlobDigest::Sha256(*self.record.id.as_bytes());
         let has_config = self.record.documents.iter().any(|document| document.digest == config);
         let config = if has_config { store.document(&config)? } else { None };
         check_config(&self.record, config.as_deref()).map_err(|problem| self.malformed(problem))?;
-        if self.is_known(store)? || self.counted(store, recent)? == self.facts() {
-            return Ok(true);
+        if self.is_known(store)? {
+            return Ok(Some(Steps::default()));
+        }
+        let stack = stacks.look(&self.record.layers, |layer| layer_of(store, recent, layer))?;
+        if self.facts_of(&stack) == facts(&self.record) {
+            return Ok(Some(stack.steps));
         }
         if self.record.layers.iter().any(|layer| disputed.contains(layer)) {
-            return Ok(false);
+            return Ok(None);
         }
         Err(self.malformed("its contents are not those of its layers"))
     }
@@ -194,20 +198,12 @@ impl ImageFrame {
     /// Returns true if the store has the image with the same layers and contents, which it computed itself or has checked before.
     fn is_known(&self, store: &Store) -> Result<bool> {
         let known = store.image(&self.record.id)?;
-        Ok(known.is_some_and(|known| known.layers == self.record.layers && facts(&known) == self.facts()))
+        Ok(known.is_some_and(|known| known.layers == self.record.layers && facts(&known) == facts(&self.record)))
     }
 
-    /// Computes what follows from the layers.
-    fn counted(&self, store: &Store, recent: &RecentLayers) -> Result<Facts> {
-        let read = |layer: &DiffId| layer_of(store, recent, layer);
-        let layers = self.record.layers.iter().map(read).collect::<Result<Vec<_>>>()?;
-        let view = MergedView::of(layers.iter().map(|layer| &**layer));
-        let (id, layers) = (self.record.id, Vec::new());
-        Ok(facts(&ImageRecord::of_contents(id, layers, &view.contents(), view.file_count())))
-    }
-
-    fn facts(&self) -> Facts {
-        facts(&self.record)
+    /// Returns what follows from the layers.
+    fn facts_of(&self, stack: &Stack) -> Facts {
+        facts(&ImageRecord::of_contents(self.record.id, Vec::new(), &stack.contents, stack.file_count))
     }
 
     fn malformed(&self, problem: impl std::fmt::Display) -> ImportError {
