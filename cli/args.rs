@@ -177,8 +177,10 @@ Exit status:
     /// Add what other stores exported
     ///
     /// The result is that of having ingested the same images here, in whatever order files come and however much they have in
-    /// common: exports of both are the same bytes. Times at which names were seen are those of the exporting stores. All that can be checked is checked before it is stored; which files are in a
-    /// layer of a given diff ID, and which layer a compressed one unpacks to, is believed: import only from who may ingest.
+    /// common: exports of both are the same bytes. Times at which names were seen are those of the exporting stores.
+    ///
+    /// All that can be checked is checked before it is stored. Believed is which files are in a layer of a given diff ID, which
+    /// layer a compressed one unpacks to, and which image a manifest names: import only from who may ingest.
     #[command(after_long_help = "\
 Examples:
   layerprint import part1.lpx part2.lpx part3.lpx
@@ -221,7 +223,7 @@ pub struct Ingest {
     pub sources: Sources,
     /// Read archives and layouts again that are unchanged
     ///
-    /// An archive is unchanged if its size and time are; a layout if those of its index.json are (of a dir: folder,
+    /// An archive is unchanged if its size and times are; a layout if those of its index.json are (of a dir: folder,
     /// its manifest.json), and nothing was added to its blobs.
     #[arg(long)]
     pub rescan: bool,

@@ -12,6 +12,7 @@ use crate::args::{Children, Global};
 use crate::error::Status;
 use crate::find::evidence;
 use crate::output::{align_right, count, names, percent, print_json, print_table, short, table};
+use crate::progress::complain;
 use crate::store::Published;
 
 pub fn run(global: &Global, command: &Children) -> anyhow::Result<Status> {
@@ -63,7 +64,7 @@ fn as_json(child: &Child) -> serde_json::Value {
 
 fn print(children: &[Child], transitive: bool) -> std::io::Result<()> {
     if children.is_empty() {
-        eprintln!("no stored image is built on it");
+        complain("no stored image is built on it");
         return Ok(());
     }
     let mut header = vec!["IMAGE ID", "LAYERS", "KEPT", "EVIDENCE", "NAMES"];

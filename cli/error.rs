@@ -11,6 +11,7 @@ use layerprint_store::{ImportError, StoreError};
 
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
+use crate::progress::complain;
 
 /// The exit status. Ordered: of several, the last one is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,9 +75,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return Status::Done.into();
     }
-    eprintln!("error: {}", plain(&message(error)));
+    complain(&format!("error: {}", plain(&message(error))));
     if let Some(hint) = hint(error) {
-        eprintln!("hint: {}", plain(&hint));
+        complain(&format!("hint: {}", plain(&hint)));
     }
     Status::Failed.into()
 }

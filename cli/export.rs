@@ -12,6 +12,7 @@ use crate::args::{Export, Global};
 use crate::error::Status;
 use crate::output::{bytes, count, counted, plain, print_json};
 use crate::progress;
+use crate::progress::complain;
 use crate::store;
 
 /// Few and large writes: frames of small records have a hundred bytes.
@@ -27,7 +28,7 @@ pub fn run(global: &Global, command: &Export) -> anyhow::Result<Status> {
         // What is printed is the export, so what it came to goes elsewhere.
         let exported = write(global, &store, io::stdout().lock())?;
         if !global.quiet {
-            eprintln!("{}", summary(&exported));
+            complain(&summary(&exported));
         }
         return Ok(Status::Done);
     }

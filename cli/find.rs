@@ -13,6 +13,7 @@ use crate::batch::{self, Answers, CannotTell};
 use crate::error::Status;
 use crate::ingest::options;
 use crate::output::{bytes, count, counted, names, percent, plain, print_json, print_json_now, short};
+use crate::progress::complain;
 use crate::store::{self, Published};
 use crate::subjects::{Reader, Trouble};
 
@@ -70,7 +71,7 @@ fn batch(global: &Global, command: &Find) -> anyhow::Result<Status> {
     let status =
         batch::at_once(&reader, &command.sources, workers, &Answers { ask: &ask, trouble: &trouble })?;
     if !global.quiet {
-        eprintln!("{}", tally.told());
+        complain(&tally.told());
     }
     Ok(status)
 }

@@ -14,6 +14,7 @@ use crate::args::{Global, Import};
 use crate::error::{self, Status};
 use crate::output::{bytes, count, counted, plain, print_json};
 use crate::progress;
+use crate::progress::complain;
 use crate::store;
 
 const BUFFER_BYTES: usize = 1 << 20;
@@ -65,7 +66,7 @@ fn import(
     let mut observer = |event: ImportEvent| match event {
         ImportEvent::Read(read_bytes) => bar.set_position(read_bytes),
         ImportEvent::Conflict(conflict) => {
-            bar.suspend(|| eprintln!("error: {}: {conflict}", plain(name)));
+            bar.suspend(|| complain(&format!("error: {}: {conflict}", plain(name))));
             if global.json {
                 let line = json!({"event": "conflict", "file": name, "conflict": conflict.to_string()});
                 // A closed pipe is noticed when the summary is printed.

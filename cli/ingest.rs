@@ -175,13 +175,13 @@ fn print_summary(summary: &Summary, counted: &Counted, has_many: bool) -> io::Re
     )?;
     let skipped = |reason| summary.skipped.iter().filter(|skipped| skipped.reason == reason).count() as u64;
     let reasons = [
-        (summary.sources_unchanged, "unchanged since the last run (--rescan reads them again)"),
-        (skipped(SkipReason::NotAnImage), "holding no image"),
-        (skipped(SkipReason::OtherPlatform), "for another platform"),
-        (summary.other_shard, "of other shards"),
+        (summary.sources_unchanged, "source", "unchanged since the last run (--rescan reads them again)"),
+        (skipped(SkipReason::NotAnImage), "file", "holding no image"),
+        (skipped(SkipReason::OtherPlatform), "image", "for another platform"),
+        (summary.other_shard, "image", "of other shards"),
     ];
-    for (number, reason) in reasons.into_iter().filter(|(number, _)| *number > 0) {
-        writeln!(out, "skipped {} {reason}", count(number))?;
+    for (number, things, reason) in reasons.into_iter().filter(|(number, ..)| *number > 0) {
+        writeln!(out, "skipped {} {reason}", plural(number, things))?;
     }
     // What was told while it went is told again, for it may have passed among much else.
     if has_many || summary.images_new + summary.images_known + summary.failed.len() as u64 > 1 {

@@ -11,6 +11,7 @@ use layerprint_store::{Index, Store, StoreError};
 
 use crate::args::Global;
 use crate::output::plain;
+use crate::progress::complain;
 
 /// How long another process may hold the store before this one gives up: longer than a question takes, so that several
 /// can be asked at once; shorter than anybody would wait for a large ingest without a word.
@@ -53,7 +54,7 @@ impl Published {
     pub fn ask<T>(&self, question: impl Fn(&Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match question(&self.index()) {
             Err(error) if error.is_segment() => {
-                eprintln!("{}; the index is built again", plain(&error.to_string()));
+                complain(&format!("{}; the index is built again", plain(&error.to_string())));
                 Index::mend(&self.root)?;
                 self.refresh()?;
                 question(&self.index())
@@ -92,7 +93,10 @@ fn wait_for<T>(global: &Global, open: impl Fn() -> Result<T, StoreError>) -> Res
         match open() {
             Err(StoreError::Locked { path }) if started.elapsed() < WAIT => {
                 if !told && started.elapsed() > SILENCE {
-                    eprintln!("waiting for another process to leave {}", plain(&path.display().to_string()));
+                    complain(&format!(
+                        "waiting for another process to leave {}",
+                        plain(&path.display().to_string())
+                    ));
                     told = true;
                 }
                 thread::sleep(LOOK_AGAIN);

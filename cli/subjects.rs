@@ -13,7 +13,7 @@ use crate::args::Global;
 use crate::error::{Status, hint_of};
 use crate::ingest::ingest;
 use crate::output::{counted, plain};
-use crate::progress::Bars;
+use crate::progress::{Bars, complain};
 use crate::store::Published;
 
 /// Asks about one image; the text is where it was read from.
@@ -51,9 +51,9 @@ impl Trouble {
             false => format!("{}: {}", self.source, self.error),
         };
         let prefix = if self.status == Status::Failed { "error: " } else { "" };
-        eprintln!("{prefix}{}", plain(&line));
+        complain(&format!("{prefix}{}", plain(&line)));
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {}", plain(hint));
+            complain(&format!("hint: {}", plain(hint)));
         }
     }
 }

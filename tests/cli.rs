@@ -317,7 +317,7 @@ fn a_second_run_reads_no_layer() {
     let world = World::with_base();
     let mut again = timeless(world.run(&["ingest", "base.tar"]));
     let unchanged = "0 images new, 1 known, 0 failed; 0 layers read (0 B) in N s, 0 known\n\
-                     skipped 1 unchanged since the last run (--rescan reads them again)\n";
+                     skipped 1 source unchanged since the last run (--rescan reads them again)\n";
     assert_eq!(again, done(unchanged));
     // Another archive with the same layer: from a layout its digest is known before it is read.
     oci_layout(&[base()], &world.path("layout"), &Options::default()).unwrap();

@@ -239,7 +239,7 @@ fn what_cannot_be_divided_is_refused_with_a_way_out() {
     for part in ["0/3", "4/3", "1/0", "x", "1"] {
         let ran = world.run(&["ingest", "--shard", part, "base.tar"]);
         assert_eq!(ran.status, 2);
-        assert!(ran.stderr.contains("a part is I/N, the Ith of N parts, such as 1/3"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("a shard is I/N, the Ith of N shards, such as 1/3"), "{}", ran.stderr);
     }
     let ran = world.run(&["ingest", "--shard", "1/2", "-"]);
     let expected = "error: standard input cannot be read in parts: only one machine has it\n\
@@ -266,7 +266,8 @@ fn a_summary_counts_what_is_left_to_others() {
             let stdout =
                 run(&world, part, &["ingest", "--rescan", "--json", "--shard", part, "three.tar"]).stdout;
             let left = lines(&stdout).pop().unwrap()["other_shard"].clone();
-            let line = format!("skipped {left} of other shards\n");
+            let plural = if left == json!(1) { "" } else { "s" };
+            let line = format!("skipped {left} image{plural} of other shards\n");
             assert_eq!(text.stdout.ends_with(&line), left != json!(0), "{}", text.stdout);
             left
         })

@@ -9,7 +9,7 @@ use crate::error::LayerError;
 use crate::limits::Limits;
 
 /// A compression that layers and archives come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// None: a tar as it is.
     Plain,

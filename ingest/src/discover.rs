@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -34,9 +34,10 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// Opens a file and returns whether it starts like an archive; anything else is a source as it is.
+    /// Opens a file and returns whether it starts like an archive, or cannot be read, which is then told by who reads it;
+    /// anything else is a source as it is.
     pub(crate) fn is_source(&self) -> bool {
-        self.is_sure || starts_like_archive(&self.found.source.path)
+        self.is_sure || starts_like_archive(&self.found.source.path).unwrap_or(true)
     }
 }
 
@@ -111,11 +112,11 @@ fn lists_layers(path: &Path) -> bool {
         })
 }
 
-fn starts_like_archive(path: &Path) -> bool {
+fn starts_like_archive(path: &Path) -> io::Result<bool> {
     /// A tar header with the magic at offset 257.
     const HEAD_BYTES: u64 = 512;
     let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
     let compressed = Codec::sniff(&head).is_ok_and(|codec| codec != Codec::Plain);
-    read.is_ok() && (compressed || head.get(257..262) == Some(b"ustar"))
+    Ok(compressed || head.get(257..262) == Some(b"ustar"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use layerprint_store::id::{BlobDigest, DiffId};
 
+use crate::codec::Codec;
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
 use crate::layer::Promise;
@@ -13,9 +14,9 @@ use crate::progress::{Failure, ImageRow, Skipped};
 use crate::seen::Seen;
 use crate::tree::FileRange;
 
-/// Tells one reading of bytes from all others: the file, the offset in it, and what is promised of them. One image's
-/// false promise about a layer must not become the failure of another that tells the truth.
-pub(crate) type LayerKey = (Arc<Path>, u64, Option<BlobDigest>, Option<u64>);
+/// Tells one reading of bytes from all others: the file, the offset in it, and what is promised of them: digest, size and
+/// compression. One image's false promise about a layer must not become the failure of another that tells the truth.
+pub(crate) type LayerKey = (Arc<Path>, u64, Option<BlobDigest>, Option<u64>, Option<Codec>);
 
 /// Something for a worker to do.
 pub(crate) enum Job {

@@ -1,11 +1,13 @@
 //! What earlier runs have read: a source that is still the same is not opened again.
 //!
-//! An archive is the same if its size and time are. A layout is if those of its index are, for all else in it goes by
-//! digest; blobs that are added change the time of their folder. Of other folders no time says what is in them.
+//! An archive is the same if its size and time are: that of the last writing or, if it is later, of the last change of the
+//! inode, which nobody can set. A layout is if those of its index are, for all else in it goes by digest; blobs that are
+//! added change the time of their folder. Of other folders no time says what is in them.
 
 use std::fs::{self, Metadata};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -113,13 +115,13 @@ impl<'a> SeenSources<'a> {
 /// Returns a size and a time that change when the source does.
 fn mark(source: &Source, meta: &Metadata) -> Option<(u64, i64)> {
     if meta.is_file() {
-        return Some((meta.len(), mtime_ns(meta)?));
+        return Some((meta.len(), changed_ns(meta)?));
     }
     let document = fs::metadata(document(source)?).ok().filter(Metadata::is_file)?;
     // One that replaces another is seen here even if it is as large and as old.
     let folders = ["", "blobs/sha256", "blobs/sha512"].map(|name| source.path.join(name));
-    let folders = folders.iter().filter_map(|folder| mtime_ns(&fs::metadata(folder).ok()?));
-    Some((document.len(), folders.chain(mtime_ns(&document)).max()?))
+    let folders = folders.iter().filter_map(|folder| changed_ns(&fs::metadata(folder).ok()?));
+    Some((document.len(), folders.chain(changed_ns(&document)).max()?))
 }
 
 /// Returns the document of a folder that names all else in it by digest.
@@ -142,6 +144,10 @@ fn is_object(path: &Path) -> bool {
     read.is_ok() && head.trim_ascii_start().starts_with(b"{")
 }
 
-fn mtime_ns(meta: &Metadata) -> Option<i64> {
-    i64::try_from(meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+/// Returns when a file was last written or replaced. The first can be set to any time, by `cp -p` or `touch`; the second,
+/// when its inode changed, cannot.
+fn changed_ns(meta: &Metadata) -> Option<i64> {
+    let written = i64::try_from(meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()?;
+    let replaced = meta.ctime().checked_mul(1_000_000_000)?.checked_add(meta.ctime_nsec())?;
+    Some(written.max(replaced))
 }

@@ -21,7 +21,7 @@ pub struct Shard {
 
 /// A text that is no part of a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}; a part is I/N, the Ith of N parts, such as 1/3")]
+#[error("{problem}; a shard is I/N, the Ith of N shards, such as 1/3")]
 pub struct ParseShardError {
     problem: &'static str,
 }
@@ -40,9 +40,9 @@ impl FromStr for Shard {
             return refuse("it is not two whole numbers");
         };
         match (part, count) {
-            (_, 0) => refuse("there are no parts"),
-            (0, _) => refuse("parts are counted from 1"),
-            (part, count) if part > count => refuse("there are not that many parts"),
+            (_, 0) => refuse("there are no shards"),
+            (0, _) => refuse("shards are counted from 1"),
+            (part, count) if part > count => refuse("there are not that many shards"),
             (part, count) => Ok(Self { index: u64::from(part) - 1, count: count.into() }),
         }
     }
@@ -98,12 +98,12 @@ mod tests {
             ("1/2/3", "it is not two whole numbers"),
             ("1/4294967296", "it is not two whole numbers"),
             ("-1/2", "it is not two whole numbers"),
-            ("1/0", "there are no parts"),
-            ("0/3", "parts are counted from 1"),
-            ("4/3", "there are not that many parts"),
+            ("1/0", "there are no shards"),
+            ("0/3", "shards are counted from 1"),
+            ("4/3", "there are not that many shards"),
         ];
         for (text, problem) in cases {
-            let expected = format!("{problem}; a part is I/N, the Ith of N parts, such as 1/3");
+            let expected = format!("{problem}; a shard is I/N, the Ith of N shards, such as 1/3");
             assert_eq!(text.parse::<Shard>().unwrap_err().to_string(), expected, "{text:?}");
         }
     }

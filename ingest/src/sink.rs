@@ -24,6 +24,8 @@ pub(crate) trait Sink: Sync {
     fn layer_of_blob(&self, digest: &BlobDigest, media_type: &str) -> Result<Option<DiffId>, StoreError>;
     /// Takes an image that the store knows by its manifest, if nothing of it need be read.
     fn put_known_image(&self, plan: &ImagePlan) -> Result<Option<ImageId>, StoreError>;
+    /// Adds what an image calls the stored bytes of a layer that has been taken.
+    fn note_media_type(&self, digest: &BlobDigest, media_type: &str) -> Result<(), StoreError>;
     /// Returns true if a layer need not be read.
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError>;
     /// Takes a layer.
@@ -103,11 +105,16 @@ impl Sink for StoreSink<'_> {
             // One of the two is wrong, which is noted when the layer is read.
             return Ok(None);
         }
-        if known.media_type.as_str() < media_type {
-            let blob = BlobRecord { media_type: media_type.to_owned(), ..known };
-            self.store.put_blob(digest, &blob)?;
-        }
         Ok(Some(known.diff_id))
+    }
+
+    fn note_media_type(&self, digest: &BlobDigest, media_type: &str) -> Result<(), StoreError> {
+        match self.store.blob(digest)? {
+            Some(known) if known.media_type.as_str() < media_type => {
+                self.store.put_blob(digest, &BlobRecord { media_type: media_type.to_owned(), ..known })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
@@ -202,6 +209,10 @@ impl Sink for MemorySink<'_> {
             return Ok(Some(*found));
         }
         self.index.map_or(Ok(None), |index| index.layer_of_blob(digest))
+    }
+
+    fn note_media_type(&self, _digest: &BlobDigest, _media_type: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {

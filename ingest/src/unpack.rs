@@ -4,7 +4,7 @@
 //! Both hold no more than a buffer, whatever is in the stream.
 
 use std::io::{self, BufRead, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use layerprint_store::id::BlobDigest;
@@ -71,10 +71,27 @@ pub(crate) struct Intake<R> {
     failed: Option<io::Error>,
     count_bytes: u64,
     buffers: Buffers,
+    deadline: Deadline,
+}
+
+/// When a layer must have been read. Asked wherever bytes go in or come out: much may come out of nothing, and nothing of much.
+#[derive(Clone, Copy)]
+struct Deadline {
+    started: Instant,
+    time_max: Duration,
+}
+
+impl Deadline {
+    fn check(&self) -> Result<(), LayerError> {
+        match self.started.elapsed() > self.time_max {
+            true => Err(LayerError::Limit { limit: "layer_time_max", max: self.time_max.as_secs() }),
+            false => Ok(()),
+        }
+    }
 }
 
 impl<R: Read> Intake<R> {
-    fn new(inner: R, hashes: StoredHashes, buffers: Buffers) -> Self {
+    fn new(inner: R, hashes: StoredHashes, buffers: Buffers, deadline: Deadline) -> Self {
         Self {
             inner,
             chunk: buffers.take(),
@@ -84,12 +101,14 @@ impl<R: Read> Intake<R> {
             failed: None,
             count_bytes: 0,
             buffers,
+            deadline,
         }
     }
 
     /// Reads the next buffer; an empty one is the end. What came before an error comes first.
     fn refill(&mut self) -> io::Result<()> {
         self.let_go()?;
+        self.deadline.check().map_err(io::Error::other)?;
         if self.failed.is_none() {
             self.failed = self.chunk.fill_from(&mut self.inner).err();
         }
@@ -154,7 +173,7 @@ pub(crate) struct Unpacker<R> {
     count_bytes: u64,
     failed: Option<io::Error>,
     limits: Limits,
-    started: Instant,
+    deadline: Deadline,
     buffers: Buffers,
 }
 
@@ -178,14 +197,15 @@ impl<R: Read> Unpacker<R> {
         limits: &Limits,
         buffers: &Buffers,
     ) -> Result<Self, LayerError> {
-        let mut intake = Intake::new(stored, StoredHashes::new(promised), buffers.clone());
+        let deadline = Deadline { started: Instant::now(), time_max: limits.layer_time_max };
+        let mut intake = Intake::new(stored, StoredHashes::new(promised), buffers.clone(), deadline);
         let codec = Codec::sniff(intake.fill_buf().map_err(LayerError::of_stream)?)?;
         let state = match codec {
             Codec::Plain => State::Plain(intake),
             _ => State::Packed(Box::new(Decoder::new(codec, intake, limits)?)),
         };
         let (limits, buffers) = (limits.clone(), buffers.clone());
-        Ok(Self { state, codec, count_bytes: 0, failed: None, limits, started: Instant::now(), buffers })
+        Ok(Self { state, codec, count_bytes: 0, failed: None, limits, deadline, buffers })
     }
 
     pub(crate) fn codec(&self) -> Codec {
@@ -235,10 +255,7 @@ impl<R: Read> Unpacker<R> {
         if self.count_bytes > Limits::RATIO_FREE_BYTES.saturating_add(swollen) {
             return Err(LayerError::Limit { limit: self.codec.ratio_limit_name(), max: ratio_max });
         }
-        if self.started.elapsed() > limits.layer_time_max {
-            return Err(LayerError::Limit { limit: "layer_time_max", max: limits.layer_time_max.as_secs() });
-        }
-        Ok(())
+        self.deadline.check()
     }
 
     /// Reads what follows the compressed stream.

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender};
 use layerprint_store::StoreError;
 use layerprint_store::id::DiffId;
 
+use crate::codec::Codec;
 use crate::discover::Found;
 use crate::error::{IngestError, LayerError};
 use crate::helpers::Next;
@@ -105,6 +106,10 @@ impl<'a> Worker<'a> {
     /// Opens a source whose layers are read on the way. How much they take is not known before.
     fn open_and_read(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
         let _hold = self.run.memory.begin_layer(u64::MAX);
+        if self.run.is_ending() {
+            self.tell(Event::Left(number, 0));
+            return Vec::new();
+        }
         self.open(number, found)
     }
 
@@ -186,6 +191,10 @@ impl<'a> Worker<'a> {
 
     /// Tells whether a layer must be read.
     pub(crate) fn state_of(&self, layer: &LayerPlan) -> Result<LayerState, StoreError> {
+        // One that was read a moment ago was not known.
+        if let Ok(Blob::Layer(Ok(known))) = &layer.blob {
+            return Ok(state(verify(known, &layer.promise).map_err(Arc::new)));
+        }
         if let Some(diff_id) = self.known(&layer.promise)? {
             return Ok(LayerState::Known(diff_id));
         }
@@ -218,6 +227,10 @@ impl<'a> Worker<'a> {
             return Ok(Ok(diff_id));
         }
         let mut hold = self.run.memory.begin_layer(range.len_bytes());
+        // It may have been a long time until there was room.
+        if self.run.is_ending() {
+            return Ok(Err(LayerError::Stopped));
+        }
         let on_read = |count| (self.run.observer)(Progress::Read(count));
         let read = guarded(|| self.run.layers.read_helped(range, promise, &on_read));
         if let Ok(Ok(layer)) = &read {
@@ -278,7 +291,7 @@ impl<'a> Worker<'a> {
     fn note_media_types(&self, plan: &ImagePlan) -> Result<(), StoreError> {
         for promise in plan.layers.iter().map(|layer| &layer.promise) {
             if let Some(digest) = &promise.digest {
-                self.run.sink.layer_of_blob(digest, &promise.media_type)?;
+                self.run.sink.note_media_type(digest, &promise.media_type)?;
             }
         }
         Ok(())
@@ -292,7 +305,7 @@ impl<'a> Worker<'a> {
 
 fn key(range: &FileRange, promise: &Promise) -> LayerKey {
     let (path, offset_bytes) = range.place();
-    (path, offset_bytes, promise.digest, promise.size_bytes)
+    (path, offset_bytes, promise.digest, promise.size_bytes, Codec::of_media_type(&promise.media_type))
 }
 
 fn state(known: Result<DiffId, Arc<LayerError>>) -> LayerState {

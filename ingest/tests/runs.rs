@@ -283,10 +283,11 @@ type Change = (&'static str, fn(&Path), bool);
 
 #[test]
 fn a_layout_is_looked_at_again_when_its_index_or_its_blobs_have_changed() {
-    let changes: [Change; 5] = [
+    let changes: [Change; 6] = [
         ("nothing", |_| (), false),
         ("index touched", |layout| touched(&layout.join("index.json")), true),
         ("index replaced by one as large and as old", replaced, true),
+        ("index written over by one as large and as old", written_over, true),
         ("blob added", |layout| drop(put(layout, "blobs/sha256/00", "new")), true),
         ("read", |layout| drop(fs::read(layout.join("index.json")).unwrap()), false),
     ];
@@ -318,6 +319,32 @@ fn replaced(layout: &Path) {
     let time = fs::metadata(&index).unwrap().modified().unwrap();
     fs::File::options().append(true).open(&new).unwrap().set_modified(time).unwrap();
     fs::rename(new, index).unwrap();
+}
+
+fn written_over(layout: &Path) {
+    let index = layout.join("index.json");
+    std::thread::sleep(Duration::from_millis(20));
+    let time = fs::metadata(&index).unwrap().modified().unwrap();
+    fs::write(&index, fs::read(&index).unwrap()).unwrap();
+    fs::File::options().append(true).open(&index).unwrap().set_modified(time).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_in_a_folder_that_cannot_be_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let locked = folder.path().join("locked.tar");
+    fs::write(&locked, "whatever").unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read(&locked).is_ok() {
+        eprintln!("skipped: this user may read files that nobody may read");
+        return;
+    }
+    let store = tempfile::tempdir().unwrap();
+    let (summary, _) = ingest(&[folder.path().to_owned()], &new_store(store.path()));
+    let told: Vec<_> = summary.failed.iter().map(|failure| failure.error.to_string()).collect();
+    assert_eq!(told, [format!("{}: Permission denied (os error 13)", locked.display())]);
 }
 
 #[test]

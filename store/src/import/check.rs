@@ -198,7 +198,8 @@ impl ImageFrame {
     /// Returns true if the store has the image with the same layers and contents, which it computed itself or has checked before.
     fn is_known(&self, store: &Store) -> Result<bool> {
         let known = store.image(&self.record.id)?;
-        Ok(known.is_some_and(|known| known.layers == self.record.layers && facts(&known) == facts(&self.record)))
+        Ok(known
+            .is_some_and(|known| known.layers == self.record.layers && facts(&known) == facts(&self.record)))
     }
 
     /// Returns what follows from the layers.
