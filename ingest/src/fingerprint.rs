@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint};
+use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint, PathBytes};
 
 use crate::error::LayerError;
 use crate::limits::Limits;
@@ -173,7 +173,7 @@ impl Builder {
         }
     }
 
-    fn insert(&mut self, path: Box<[u8]>, entry: &TarEntry, kind: EntryKind) {
+    fn insert(&mut self, path: PathBytes, entry: &TarEntry, kind: EntryKind) {
         if path.is_empty() && kind != EntryKind::Directory {
             // The root cannot be anything else; umoci once could be led out of it this way (CVE-2021-29136).
             return self.anomalies.add(AnomalyKind::EmptyPath, Some(entry.header_offset_bytes), &entry.path);

@@ -6,6 +6,7 @@
 //! to the same fingerprint again. Layout: `FORMAT.md`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::compression::{compress, decompress_claimed};
 use crate::cursor::{Cursor, Short, push_varint};
@@ -15,6 +16,7 @@ use crate::format::body::{
     PATHS_BYTES_MAX, VERSION, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX, kind,
 };
 use crate::id::ContentId;
+use crate::path::PathBytes;
 
 /// Why bytes are not a fingerprint, or a fingerprint cannot become bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +48,9 @@ pub enum BodyError {
         max: u64,
     },
 }
+
+/// What a path has that the one before has not, on average.
+const SUFFIX_BYTES: usize = 16;
 
 type Result<T> = std::result::Result<T, BodyError>;
 
@@ -106,10 +111,12 @@ pub fn decode(bytes: &[u8]) -> Result<Fingerprint> {
     let table = sections.contents()?;
     let metadata = sections.metadata()?;
     let mut columns = Readers::split(&metadata)?;
-    let mut entries: Vec<Entry> = Vec::new();
-    for _ in 0..sections.entry_count {
-        let entry = columns.entry(entries.last(), &table)?;
-        entries.push(entry);
+    let paths = columns.paths(sections.entry_count)?;
+    let mut entries = Vec::with_capacity(paths.ends.len());
+    let mut start = 0;
+    for end in &paths.ends {
+        entries.push(columns.entry(paths.bytes.slice(start..*end), &paths, &table)?);
+        start = *end;
     }
     columns.finish()?;
     Ok(Fingerprint::from_sorted(entries))
@@ -254,7 +261,7 @@ struct Owners {
 impl Columns {
     /// `file_ordinals` says for each file where its content stands in the table.
     fn of(fingerprint: &Fingerprint, file_ordinals: Vec<u32>) -> Result<Self> {
-        let mut columns = Self::default();
+        let mut columns = Self::with_room(fingerprint.entries().len());
         file_ordinals.iter().for_each(|ordinal| push_varint(&mut columns.ordinals, (*ordinal).into()));
         let mut owners = Owners::default();
         let (mut previous, mut paths_length): (&[u8], usize) = (&[], 0);
@@ -268,6 +275,19 @@ impl Columns {
             previous = &entry.path;
         }
         Ok(columns)
+    }
+
+    /// Makes room for what so many entries take in most layers.
+    fn with_room(entries: usize) -> Self {
+        Self {
+            owner_indices: Vec::with_capacity(entries),
+            kinds: Vec::with_capacity(entries),
+            shared_lengths: Vec::with_capacity(entries),
+            suffix_lengths: Vec::with_capacity(entries),
+            suffixes: Vec::with_capacity(SUFFIX_BYTES * entries),
+            ordinals: Vec::with_capacity(2 * entries),
+            ..Self::default()
+        }
     }
 
     fn push_owner(&mut self, entry: &Entry, owners: &mut Owners) {
@@ -360,7 +380,13 @@ struct Readers<'a> {
     ordinals: Cursor<'a>,
     targets: Cursor<'a>,
     devices: Cursor<'a>,
-    paths_length: u64,
+}
+
+/// All paths of a body, one behind the other, and behind them the column of targets as it is.
+struct Paths {
+    bytes: PathBytes,
+    ends: Vec<usize>,
+    targets_start: usize,
 }
 
 impl<'a> Readers<'a> {
@@ -390,47 +416,61 @@ impl<'a> Readers<'a> {
             ordinals,
             targets,
             devices,
-            paths_length: 0,
         })
     }
 
-    fn entry(&mut self, previous: Option<&Entry>, table: &[Content]) -> Result<Entry> {
+    /// Reads all paths, and leaves the rest where it is.
+    fn paths(&mut self, entry_count: u32) -> Result<Paths> {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let mut kinds = self.kinds.clone();
+        let mut previous: (Range<usize>, u8) = (0..0, 0);
+        for number in 0..entry_count {
+            let path = self.path(&mut bytes, previous.0.clone())?;
+            let [kind] = kinds.array().map_err(short("fewer kinds than entries"))?;
+            let rank = rank(kind);
+            let (before, after) = (&bytes[previous.0], &bytes[path.clone()]);
+            // Strict order bounds the number of entries by the bytes of the suffixes.
+            if number > 0 && (before, previous.1) >= (after, rank) {
+                return Err(malformed("entries are not sorted", kinds.offset() - 1));
+            }
+            ends.push(path.end);
+            previous = (path, rank);
+        }
+        let targets_start = bytes.len();
+        bytes.extend_from_slice(self.targets.rest());
+        Ok(Paths { bytes: bytes.into(), ends, targets_start })
+    }
+
+    fn entry(&mut self, path: PathBytes, paths: &Paths, table: &[Content]) -> Result<Entry> {
         let owner_index = self.owner_indices.length().map_err(short("bad owner index"))?;
         let at = self.owner_indices.offset();
         let owner = self.owners.get(owner_index).ok_or_else(|| malformed("no such owner", at))?;
         let (mode, uid, gid) = *owner;
-        let path = self.path(previous.map_or(&[], |entry| &entry.path))?;
-        let entry = Entry { path, mode, uid, gid, kind: self.kind(table)? };
-        // Strict order bounds the number of entries by the bytes of the suffixes.
-        if previous.is_some_and(|previous| previous.sort_key() >= entry.sort_key()) {
-            return Err(malformed("entries are not sorted", self.kinds.offset() - 1));
-        }
-        Ok(entry)
+        Ok(Entry { path, mode, uid, gid, kind: self.kind(paths, table)? })
     }
 
-    fn path(&mut self, previous: &[u8]) -> Result<Box<[u8]>> {
+    /// Lays a path behind those before it, and returns where it is.
+    fn path(&mut self, bytes: &mut Vec<u8>, previous: Range<usize>) -> Result<Range<usize>> {
         let at = self.shared_lengths.offset();
         let shared = self.shared_lengths.length().map_err(short("bad path prefix"))?;
-        let head = previous.get(..shared).ok_or_else(|| malformed("path prefix is too long", at))?;
+        if shared > previous.len() {
+            return Err(malformed("path prefix is too long", at));
+        }
         let suffix_length = self.suffix_lengths.length().map_err(short("bad path length"))?;
         let suffix = self.suffixes.take(suffix_length).map_err(short("paths are cut short"))?;
-        let length = head.len() + suffix.len();
-        self.paths_length += u64::from(within("path", length, PATH_BYTES_MAX as u64)?);
-        if self.paths_length > PATHS_BYTES_MAX {
-            return Err(BodyError::TooLarge {
-                what: "paths",
-                found: self.paths_length,
-                max: PATHS_BYTES_MAX,
-            });
-        }
+        within("path", shared + suffix.len(), PATH_BYTES_MAX as u64)?;
+        within("paths", bytes.len() + shared + suffix.len(), PATHS_BYTES_MAX)?;
         // The longest prefix is the only spelling, as with integers.
-        if previous.get(shared).is_some_and(|next| suffix.first() == Some(next)) {
+        if bytes[previous.clone()].get(shared).is_some_and(|next| suffix.first() == Some(next)) {
             return Err(malformed("path prefix is too short", at));
         }
-        Ok([head, suffix].concat().into())
+        let start = bytes.len();
+        bytes.extend_from_within(previous.start..previous.start + shared);
+        bytes.extend_from_slice(suffix);
+        Ok(start..bytes.len())
     }
 
-    fn kind(&mut self, table: &[Content]) -> Result<EntryKind> {
+    fn kind(&mut self, paths: &Paths, table: &[Content]) -> Result<EntryKind> {
         let at = self.kinds.offset();
         let [kind] = self.kinds.array().map_err(short("fewer kinds than entries"))?;
         Ok(match kind {
@@ -440,8 +480,8 @@ impl<'a> Readers<'a> {
             kind::FIFO => EntryKind::Fifo,
             kind::FILE => EntryKind::File { content: self.content(table)?, linked: false },
             kind::FILE_LINKED => EntryKind::File { content: self.content(table)?, linked: true },
-            kind::SYMLINK => EntryKind::Symlink(self.target()?),
-            kind::HARD_LINK => EntryKind::HardLink(self.target()?),
+            kind::SYMLINK => EntryKind::Symlink(self.target(paths)?),
+            kind::HARD_LINK => EntryKind::HardLink(self.target(paths)?),
             kind::CHAR_DEVICE => {
                 let (major, minor) = self.device()?;
                 EntryKind::CharDevice { major, minor }
@@ -460,10 +500,12 @@ impl<'a> Readers<'a> {
         table.get(ordinal).copied().ok_or_else(|| malformed("no such content", at))
     }
 
-    fn target(&mut self) -> Result<Box<[u8]>> {
+    fn target(&mut self, paths: &Paths) -> Result<PathBytes> {
         let length = self.targets.length().map_err(short("bad target length"))?;
         within("link target", length, PATH_BYTES_MAX as u64)?;
-        self.targets.take(length).map(Box::from).map_err(short("targets are cut short"))
+        self.targets.take(length).map_err(short("targets are cut short"))?;
+        let end = paths.targets_start + self.targets.offset();
+        Ok(paths.bytes.slice(end - length..end))
     }
 
     fn device(&mut self) -> Result<(u32, u32)> {
@@ -486,6 +528,15 @@ impl<'a> Readers<'a> {
             Some(column) => Err(malformed("column is longer than its entries", column.offset())),
             None => Ok(()),
         }
+    }
+}
+
+/// The second part of an entry's sort key.
+fn rank(kind: u8) -> u8 {
+    match kind {
+        kind::WHITEOUT => 0,
+        kind::OPAQUE => 1,
+        _ => 2,
     }
 }
 
