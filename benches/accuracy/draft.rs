@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use layerprint_store::{Content, Entry, EntryKind, Fingerprint, MergedView};
+use layerprint_store::{Content, Entry, EntryKind, Fingerprint, MergedView, PathBytes};
 
 /// The paths of an image and what stands there.
 #[derive(Clone)]
 pub struct Draft {
-    nodes: BTreeMap<Box<[u8]>, Entry>,
+    nodes: BTreeMap<PathBytes, Entry>,
 }
 
 impl Draft {
     pub fn of(view: &MergedView) -> Self {
         let node = |(path, entry): (&[u8], &Entry)| {
-            let path: Box<[u8]> = path.into();
+            let path = PathBytes::from(path);
             (path.clone(), Entry { path, ..entry.clone() })
         };
         Self { nodes: view.entries().map(node).collect() }

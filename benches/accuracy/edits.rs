@@ -277,7 +277,7 @@ pub fn second_base(work: &mut Work, own_path: bool) -> bool {
             continue;
         }
         donated.extend(entry.content());
-        work.draft.put(Entry { path, ..entry.clone() });
+        work.draft.put(Entry { path: path.into(), ..entry.clone() });
     }
     work.note(format!("{} files of {donor} below {below}", donated.len()));
     work.donate(donor, donated)

@@ -244,9 +244,9 @@ fn too_much(bases: &Bases, files: &[(Box<[u8]>, Content)]) -> Option<f64> {
 
 fn layer_of(files: Vec<(Box<[u8]>, Content)>) -> Fingerprint {
     use layerprint_store::{Entry, EntryKind};
-    let entry = |(path, content)| {
+    let entry = |(path, content): (Box<[u8]>, Content)| {
         let kind = EntryKind::File { content, linked: false };
-        Entry { path, mode: 0o644, uid: 0, gid: 0, kind }
+        Entry { path: path.into(), mode: 0o644, uid: 0, gid: 0, kind }
     };
     Fingerprint::from_entries(files.into_iter().map(entry).collect())
 }

@@ -8,11 +8,12 @@
 use std::collections::{HashMap, HashSet};
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{Anomalies, AnomalyKind, Content, Entry, EntryKind, Fingerprint};
+use layerprint_store::{Anomalies, AnomalyKind, Content, EntryKind, Fingerprint};
 
 use crate::error::LayerError;
 use crate::limits::Limits;
 use crate::places::{PathHash, Places};
+use crate::slots::Slots;
 use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
 
 const WHITEOUT_PREFIX: &[u8] = b".wh.";
@@ -28,12 +29,14 @@ const STARGZ_LANDMARK_CONTENT: &[u8] = &[0x0f];
 
 /// Collects the entries of one layer.
 pub struct Builder {
-    entries: Vec<Option<Entry>>,
+    slots: Slots,
     /// Where the entry for a path stands. Whiteouts and opaque marks reach other layers and are not here.
     places: Places,
     /// Contents that Docker keeps only to link to, under `.wh..wh.plnk`.
     aufs_contents: HashMap<Box<[u8]>, EntryKind>,
     anomalies: Anomalies,
+    /// Room for the path of one entry.
+    path: Vec<u8>,
     paths_bytes: u64,
     paths_bytes_max: u64,
     hasher: blake3::Hasher,
@@ -43,7 +46,8 @@ impl Builder {
     /// Starts a layer.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            entries: Vec::new(),
+            slots: Slots::new(),
+            path: Vec::new(),
             places: Places::default(),
             aufs_contents: HashMap::new(),
             anomalies: Anomalies::default(),
@@ -56,23 +60,34 @@ impl Builder {
     /// Takes the entry at which the reader stands, and its body.
     pub fn add<R: ReadSkip>(&mut self, entry: TarEntry, reader: &mut TarReader<R>) -> Result<(), LayerError> {
         self.count(&entry)?;
-        let path = self.clean(&entry.path, entry.header_offset_bytes);
+        let mut path = std::mem::take(&mut self.path);
+        self.clean(&entry.path, entry.header_offset_bytes, &mut path);
+        let added = self.add_at(&path, &entry, reader);
+        self.path = path;
+        added
+    }
+
+    fn add_at<R: ReadSkip>(
+        &mut self,
+        path: &[u8],
+        entry: &TarEntry,
+        reader: &mut TarReader<R>,
+    ) -> Result<(), LayerError> {
         if path.starts_with(AUFS_PREFIX) && path != OPAQUE {
-            return self.keep_for_links(path, &entry, reader);
+            return self.keep_for_links(path, entry, reader);
         }
-        let (parent, name) = split(&path);
+        let (parent, name) = split(path);
         if let Some(hidden) = name.strip_prefix(WHITEOUT_PREFIX) {
-            let (parent, hidden) = (parent.to_vec(), hidden.to_vec());
-            self.add_whiteout(&parent, &hidden, name == OPAQUE, &entry);
+            self.add_whiteout(parent, hidden, name == OPAQUE, entry);
             return Ok(());
         }
         if entry.kind == TarKind::GlobalHeader {
-            self.remove(&path);
+            self.remove(path);
             return Ok(());
         }
-        let Some(kind) = self.kind_of(&entry, reader)? else { return Ok(()) };
-        if !self.is_stargz_landmark(&path, &kind) {
-            self.insert(path.into(), &entry, kind);
+        let Some(kind) = self.kind_of(entry, reader)? else { return Ok(()) };
+        if !self.is_stargz_landmark(path, &kind) {
+            self.insert(path, entry, kind);
         }
         Ok(())
     }
@@ -81,8 +96,7 @@ impl Builder {
     pub fn finish(mut self) -> (Fingerprint, Anomalies) {
         self.drop_stargz_index();
         self.resolve_links();
-        let entries = self.entries.into_iter().flatten().collect();
-        (Fingerprint::from_entries(entries), self.anomalies)
+        (Fingerprint::from_entries(self.slots.into_entries()), self.anomalies)
     }
 
     fn count(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
@@ -93,15 +107,13 @@ impl Builder {
         }
     }
 
-    fn clean(&mut self, path: &[u8], offset_bytes: u64) -> Vec<u8> {
-        let (clean, escapes) = clean_path(path);
-        if escapes {
+    fn clean(&mut self, path: &[u8], offset_bytes: u64, clean: &mut Vec<u8>) {
+        if clean_into(path, clean) {
             self.anomalies.add(AnomalyKind::EscapingPath, Some(offset_bytes), path);
         }
         if path.is_empty() {
             self.anomalies.add(AnomalyKind::EmptyPath, Some(offset_bytes), path);
         }
-        clean
     }
 
     fn add_whiteout(&mut self, parent: &[u8], hidden: &[u8], opaque: bool, entry: &TarEntry) {
@@ -113,7 +125,7 @@ impl Builder {
             }
             _ => (join(parent, hidden), EntryKind::Whiteout),
         };
-        self.entries.push(Some(Entry { path: path.into(), mode: 0, uid: 0, gid: 0, kind }));
+        self.slots.push(&path, (0, 0, 0), kind);
     }
 
     /// Returns what the entry is, or nothing if it leaves no trace in a file system.
@@ -128,7 +140,8 @@ impl Builder {
             TarKind::Directory => EntryKind::Directory,
             TarKind::Symlink => EntryKind::Symlink(entry.link_target.clone().into()),
             TarKind::HardLink => {
-                let target = self.clean(&entry.link_target, entry.header_offset_bytes);
+                let mut target = Vec::new();
+                self.clean(&entry.link_target, entry.header_offset_bytes, &mut target);
                 self.link_to(&target).unwrap_or(EntryKind::HardLink(target.into()))
             }
             TarKind::CharDevice => EntryKind::CharDevice { major, minor },
@@ -164,8 +177,9 @@ impl Builder {
 
     /// A hard link takes what stands at its target at that moment: Docker creates links in the order of the archive.
     fn link_to(&self, target: &[u8]) -> Option<EntryKind> {
-        let place = self.places.get(target, &self.entries).and_then(|place| self.entries[place].as_ref());
-        let kind = place.map(|entry| &entry.kind).or_else(|| self.aufs_contents.get(target))?;
+        let place = self.places.get(target, &self.slots);
+        let kind =
+            place.and_then(|place| self.slots.kind(place)).or_else(|| self.aufs_contents.get(target))?;
         match kind {
             EntryKind::File { content, .. } => Some(EntryKind::File { content: *content, linked: true }),
             EntryKind::HardLink(_) | EntryKind::Directory => None,
@@ -173,18 +187,18 @@ impl Builder {
         }
     }
 
-    fn insert(&mut self, path: Box<[u8]>, entry: &TarEntry, kind: EntryKind) {
+    fn insert(&mut self, path: &[u8], entry: &TarEntry, kind: EntryKind) {
         if path.is_empty() && kind != EntryKind::Directory {
             // The root cannot be anything else; umoci once could be led out of it this way (CVE-2021-29136).
             return self.anomalies.add(AnomalyKind::EmptyPath, Some(entry.header_offset_bytes), &entry.path);
         }
-        let hash = self.places.hash(&path);
-        if self.make_way(hash, &path, &kind) {
-            self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), &path);
+        let hash = self.places.hash(path);
+        if self.make_way(hash, path, &kind) {
+            self.anomalies.add(AnomalyKind::DuplicatePath, Some(entry.header_offset_bytes), path);
         }
         let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
-        self.entries.push(Some(Entry { path, mode: entry.mode & 0o7777, uid, gid, kind }));
-        self.places.enter_last(hash, &self.entries);
+        self.slots.push(path, (entry.mode & 0o7777, uid, gid), kind);
+        self.places.enter_last(hash, &self.slots);
     }
 
     /// Takes away what earlier entries of this layer put at the path, and below it unless this is a directory: unpacked,
@@ -192,7 +206,7 @@ impl Builder {
     fn make_way(&mut self, hash: PathHash, path: &[u8], kind: &EntryKind) -> bool {
         let is_directory = *kind == EntryKind::Directory;
         let earlier = self.take(hash, path);
-        let replaced = earlier.is_some_and(|was| !is_directory || was.kind != EntryKind::Directory);
+        let replaced = earlier.is_some_and(|was| !is_directory || was != EntryKind::Directory);
         let emptied = !is_directory && self.remove_below(hash, path);
         replaced || emptied
     }
@@ -206,24 +220,23 @@ impl Builder {
         let hash = self.places.hash(path);
         self.take(hash, path);
         self.remove_below(hash, path);
-        let whiteout = Entry { path: path.into(), mode: 0, uid: 0, gid: 0, kind: EntryKind::Whiteout };
-        self.entries.push(Some(whiteout));
+        self.slots.push(path, (0, 0, 0), EntryKind::Whiteout);
     }
 
-    fn take(&mut self, hash: PathHash, path: &[u8]) -> Option<Entry> {
-        let place = self.places.remove(hash, path, &self.entries)?;
-        self.entries[place].take()
+    fn take(&mut self, hash: PathHash, path: &[u8]) -> Option<EntryKind> {
+        let place = self.places.remove(hash, path, &self.slots)?;
+        self.slots.take(place)
     }
 
     fn remove_below(&mut self, hash: PathHash, path: &[u8]) -> bool {
-        let below = self.places.remove_below(hash, path, &self.entries);
-        below.iter().for_each(|place| self.entries[*place] = None);
+        let below = self.places.remove_below(hash, path, &self.slots);
+        below.iter().for_each(|place| _ = self.slots.take(*place));
         !below.is_empty()
     }
 
     fn keep_for_links<R: ReadSkip>(
         &mut self,
-        path: Vec<u8>,
+        path: &[u8],
         entry: &TarEntry,
         reader: &mut TarReader<R>,
     ) -> Result<(), LayerError> {
@@ -237,14 +250,14 @@ impl Builder {
     fn resolve_links(&mut self) {
         // Each link is walked over once: a second visit means a cycle, or a chain that is known to lead nowhere.
         let mut visited = HashSet::new();
-        for start in 0..self.entries.len() {
+        for start in 0..self.slots.len() {
             let mut chain = Vec::new();
             let mut next = Some(start);
             let end = loop {
                 match next.and_then(|place| Some((place, self.link_target(place)?))) {
                     Some((place, target)) if visited.insert(place) => {
                         chain.push(place);
-                        next = self.places.get(target, &self.entries);
+                        next = self.places.get(target, &self.slots);
                     }
                     Some(_) => break None,
                     None => break next,
@@ -255,8 +268,8 @@ impl Builder {
     }
 
     fn link_target(&self, place: usize) -> Option<&[u8]> {
-        match &self.entries[place] {
-            Some(Entry { kind: EntryKind::HardLink(target), .. }) => Some(target),
+        match self.slots.kind(place) {
+            Some(EntryKind::HardLink(target)) => Some(target),
             _ => None,
         }
     }
@@ -264,11 +277,9 @@ impl Builder {
     fn fill_links(&mut self, chain: &[usize], end: Option<usize>) {
         let Some((last, end)) = chain.last().zip(end) else { return };
         let Some(kind) = self.link_target(*last).and_then(|target| self.link_to(target)) else { return };
-        debug_assert!(self.entries[end].is_some(), "places name entries that are there");
+        debug_assert!(self.slots.kind(end).is_some(), "places name entries that are there");
         for place in chain {
-            if let Some(entry) = &mut self.entries[*place] {
-                entry.kind = kind.clone();
-            }
+            self.slots.set_kind(*place, kind.clone());
         }
     }
 
@@ -279,8 +290,8 @@ impl Builder {
     }
 
     fn drop_stargz_index(&mut self) {
-        let last = self.entries.len().checked_sub(1);
-        if last.is_some() && self.places.get(STARGZ_INDEX, &self.entries) == last {
+        let last = self.slots.len().checked_sub(1);
+        if last.is_some() && self.places.get(STARGZ_INDEX, &self.slots) == last {
             self.take(self.places.hash(STARGZ_INDEX), STARGZ_INDEX);
         }
     }
@@ -294,14 +305,21 @@ fn device_number(said: i64) -> u32 {
 /// Cleans a path lexically: no empty or `.` components, `..` takes one back and stops at the root. Also tells
 /// whether it tried to climb out.
 pub fn clean_path(path: &[u8]) -> (Vec<u8>, bool) {
-    let mut clean = Vec::with_capacity(path.len() - around(path));
+    let mut clean = Vec::with_capacity(path.len());
+    let escapes = clean_into(path, &mut clean);
+    (clean, escapes)
+}
+
+/// Makes `clean` the clean path.
+fn clean_into(path: &[u8], clean: &mut Vec<u8>) -> bool {
+    clean.clear();
     let mut escapes = false;
     for component in path.split(|byte| *byte == b'/') {
         match component {
             b"" | b"." => {}
             b".." => {
                 escapes |= clean.is_empty();
-                let parent_len = split(&clean).0.len();
+                let parent_len = split(clean).0.len();
                 clean.truncate(parent_len);
             }
             name => {
@@ -312,14 +330,7 @@ pub fn clean_path(path: &[u8]) -> (Vec<u8>, bool) {
             }
         }
     }
-    (clean, escapes)
-}
-
-/// Returns how many bytes of most paths are not clean: `./` before and a slash behind. So nothing is left over to be
-/// freed.
-fn around(path: &[u8]) -> usize {
-    let before = if path.starts_with(b"./") { 2 } else { usize::from(path.starts_with(b"/")) };
-    before + usize::from(path.len() > before && path.ends_with(b"/"))
+    escapes
 }
 
 /// Splits a clean path into its directory and its last component.

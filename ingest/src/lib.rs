@@ -32,6 +32,7 @@ mod rootfs;
 mod seen;
 pub mod shard;
 mod sink;
+mod slots;
 pub mod source;
 mod stop;
 mod stream;

@@ -1,6 +1,6 @@
 //! Where in a list of entries a path stands, and what stands below it.
 //!
-//! A hash table of positions costs some twenty bytes a path: the path itself stays with its entry. Nearly every layer needs no
+//! A hash table of positions costs some twenty bytes a path: the path itself stays with its entry ([`Slots`]). Nearly every layer needs no
 //! more. What lies below a path is asked where something that is no directory takes the place of one; from then on the
 //! paths are kept sorted as well, so that a layer which does that over and over costs no more than what it takes away.
 
@@ -9,13 +9,11 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Bound;
 
 use hashbrown::HashTable;
-use layerprint_store::Entry;
+
+use crate::slots::Slots;
 
 /// Directories with something in them that are remembered, by eight bytes each. With more the paths are kept sorted.
 const FOLDERS_MAX: usize = 1 << 20;
-
-/// Where entries stand. A slot that was emptied has no place.
-type Slots = [Option<Entry>];
 
 /// What a path is looked for by. Computed once for all that is done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +112,7 @@ fn range_below(sorted: &BTreeMap<Box<[u8]>, u32>, path: &[u8]) -> Vec<Box<[u8]>>
 }
 
 fn path_at(place: u32, slots: &Slots) -> Option<&[u8]> {
-    slots[place as usize].as_ref().map(|entry| &*entry.path)
+    slots.path(place as usize)
 }
 
 fn write(hasher: &mut impl Hasher, name: &[u8]) {
@@ -129,10 +127,6 @@ mod tests {
 
     use super::*;
 
-    fn entry(path: &str) -> Entry {
-        Entry { path: path.as_bytes().into(), mode: 0, uid: 0, gid: 0, kind: EntryKind::Fifo }
-    }
-
     /// What a plain map would do.
     fn below(plain: &BTreeMap<String, usize>, path: &str) -> Vec<(String, usize)> {
         let start = format!("{path}/");
@@ -144,7 +138,7 @@ mod tests {
         fn places_are_those_of_a_plain_map(
             steps in prop::collection::vec((any::<bool>(), "[ab.]{1,2}(/[ab0]{1,2}){0,3}"), 1..60),
         ) {
-            let (mut slots, mut places, mut plain) = (Vec::new(), Places::default(), BTreeMap::new());
+            let (mut slots, mut places, mut plain) = (Slots::new(), Places::default(), BTreeMap::new());
             for (empties, path) in steps {
                 let hash = places.hash(path.as_bytes());
                 if empties {
@@ -154,13 +148,13 @@ mod tests {
                     let mut at: Vec<_> = expected.iter().map(|(_, at)| *at).collect();
                     at.sort_unstable();
                     prop_assert_eq!(&removed, &at);
-                    removed.iter().for_each(|at| slots[*at] = None);
+                    removed.iter().for_each(|at| _ = slots.take(*at));
                     plain.retain(|path, _| expected.iter().all(|(gone, _)| gone != path));
                 }
                 let earlier = places.remove(hash, path.as_bytes(), &slots);
                 prop_assert_eq!(earlier, plain.remove(&path));
-                earlier.into_iter().for_each(|at| slots[at] = None);
-                slots.push(Some(entry(&path)));
+                earlier.into_iter().for_each(|at| _ = slots.take(at));
+                slots.push(path.as_bytes(), (0, 0, 0), EntryKind::Fifo);
                 places.enter_last(hash, &slots);
                 plain.insert(path, slots.len() - 1);
                 for (path, at) in &plain {

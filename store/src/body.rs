@@ -5,16 +5,19 @@
 //! with an error, allocates no more than the bytes can account for, and never panics. What it accepts encodes
 //! to the same fingerprint again. Layout: `FORMAT.md`.
 
-use std::collections::HashMap;
+mod columns;
+mod readers;
 
 use crate::compression::{compress, decompress_claimed};
 use crate::cursor::{Cursor, Short, push_varint};
-use crate::fingerprint::{Content, Entry, EntryKind, Fingerprint};
+use crate::fingerprint::{Content, Entry, Fingerprint};
 use crate::format::body::{
-    COLUMN_COUNT, ENTRIES_MAX, FLAG_ZSTD, HEADER_BYTES, MAGIC, METADATA_BYTES_MAX, PATH_BYTES_MAX,
-    PATHS_BYTES_MAX, VERSION, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX, kind,
+    ENTRIES_MAX, FLAG_ZSTD, HEADER_BYTES, MAGIC, METADATA_BYTES_MAX, VERSION, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX,
 };
 use crate::id::ContentId;
+
+use columns::Columns;
+use readers::Readers;
 
 /// Why bytes are not a fingerprint, or a fingerprint cannot become bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,10 +109,12 @@ pub fn decode(bytes: &[u8]) -> Result<Fingerprint> {
     let table = sections.contents()?;
     let metadata = sections.metadata()?;
     let mut columns = Readers::split(&metadata)?;
-    let mut entries: Vec<Entry> = Vec::new();
-    for _ in 0..sections.entry_count {
-        let entry = columns.entry(entries.last(), &table)?;
-        entries.push(entry);
+    let paths = columns.paths(sections.entry_count)?;
+    let mut entries = Vec::with_capacity(paths.ends.len());
+    let mut start = 0;
+    for end in &paths.ends {
+        entries.push(columns.entry(paths.bytes.slice(start..*end), &paths, &table)?);
+        start = *end;
     }
     columns.finish()?;
     Ok(Fingerprint::from_sorted(entries))
@@ -222,281 +227,4 @@ impl<'a> Sections<'a> {
         }
         Ok(metadata)
     }
-}
-
-/// The columns while they are written, in their order on disk.
-#[derive(Default)]
-struct Columns {
-    /// Distinct (mode, uid, gid), in order of first use.
-    owners: Vec<u8>,
-    /// For each entry, which of them.
-    owner_indices: Vec<u8>,
-    kinds: Vec<u8>,
-    /// For each entry, how many bytes its path has in common with the one before.
-    shared_lengths: Vec<u8>,
-    suffix_lengths: Vec<u8>,
-    suffixes: Vec<u8>,
-    /// For each file, its place in the table of contents.
-    ordinals: Vec<u8>,
-    /// For each symbolic or hard link, length and bytes.
-    targets: Vec<u8>,
-    /// For each device, major and minor number.
-    devices: Vec<u8>,
-}
-
-/// Owners by their places in their column. One is mostly that of the entry before, too.
-#[derive(Default)]
-struct Owners {
-    known: HashMap<(u32, u64, u64), u64>,
-    last: Option<((u32, u64, u64), u64)>,
-}
-
-impl Columns {
-    /// `file_ordinals` says for each file where its content stands in the table.
-    fn of(fingerprint: &Fingerprint, file_ordinals: Vec<u32>) -> Result<Self> {
-        let mut columns = Self::default();
-        file_ordinals.iter().for_each(|ordinal| push_varint(&mut columns.ordinals, (*ordinal).into()));
-        let mut owners = Owners::default();
-        let (mut previous, mut paths_length): (&[u8], usize) = (&[], 0);
-        for entry in fingerprint.entries() {
-            within("path", entry.path.len(), PATH_BYTES_MAX as u64)?;
-            paths_length += entry.path.len();
-            within("paths", paths_length, PATHS_BYTES_MAX)?;
-            columns.push_owner(entry, &mut owners);
-            columns.push_path(previous, &entry.path);
-            columns.push_kind(&entry.kind)?;
-            previous = &entry.path;
-        }
-        Ok(columns)
-    }
-
-    fn push_owner(&mut self, entry: &Entry, owners: &mut Owners) {
-        let owner = (entry.mode, entry.uid, entry.gid);
-        if owners.last.is_none_or(|(last, _)| last != owner) {
-            let next = owners.known.len() as u64;
-            let index = *owners.known.entry(owner).or_insert_with(|| {
-                push_varint(&mut self.owners, entry.mode.into());
-                push_varint(&mut self.owners, entry.uid);
-                push_varint(&mut self.owners, entry.gid);
-                next
-            });
-            owners.last = Some((owner, index));
-        }
-        push_varint(&mut self.owner_indices, owners.last.map_or(0, |(_, index)| index));
-    }
-
-    fn push_path(&mut self, previous: &[u8], path: &[u8]) {
-        let shared = previous.iter().zip(path).take_while(|(a, b)| a == b).count();
-        push_varint(&mut self.shared_lengths, shared as u64);
-        push_varint(&mut self.suffix_lengths, (path.len() - shared) as u64);
-        self.suffixes.extend(&path[shared..]);
-    }
-
-    fn push_kind(&mut self, entry: &EntryKind) -> Result<()> {
-        let kind = match entry {
-            EntryKind::Whiteout => kind::WHITEOUT,
-            EntryKind::Opaque => kind::OPAQUE,
-            EntryKind::Directory => kind::DIRECTORY,
-            EntryKind::Fifo => kind::FIFO,
-            EntryKind::File { linked, .. } => {
-                if *linked {
-                    kind::FILE_LINKED
-                } else {
-                    kind::FILE
-                }
-            }
-            EntryKind::Symlink(target) => self.push_target(kind::SYMLINK, target)?,
-            EntryKind::HardLink(target) => self.push_target(kind::HARD_LINK, target)?,
-            EntryKind::CharDevice { major, minor } => self.push_device(kind::CHAR_DEVICE, *major, *minor),
-            EntryKind::BlockDevice { major, minor } => self.push_device(kind::BLOCK_DEVICE, *major, *minor),
-        };
-        self.kinds.push(kind);
-        Ok(())
-    }
-
-    fn push_target(&mut self, kind: u8, target: &[u8]) -> Result<u8> {
-        within("link target", target.len(), PATH_BYTES_MAX as u64)?;
-        push_varint(&mut self.targets, target.len() as u64);
-        self.targets.extend(target);
-        Ok(kind)
-    }
-
-    fn push_device(&mut self, kind: u8, major: u32, minor: u32) -> u8 {
-        push_varint(&mut self.devices, major.into());
-        push_varint(&mut self.devices, minor.into());
-        kind
-    }
-
-    /// The lengths of all columns, then the columns.
-    fn join(self) -> Result<Vec<u8>> {
-        let columns: [Vec<u8>; COLUMN_COUNT] = [
-            self.owners,
-            self.owner_indices,
-            self.kinds,
-            self.shared_lengths,
-            self.suffix_lengths,
-            self.suffixes,
-            self.ordinals,
-            self.targets,
-            self.devices,
-        ];
-        let mut joined = Vec::with_capacity(4 * COLUMN_COUNT + columns.iter().map(Vec::len).sum::<usize>());
-        for column in &columns {
-            joined.extend(within("column", column.len(), METADATA_BYTES_MAX)?.to_le_bytes());
-        }
-        columns.iter().for_each(|column| joined.extend(column));
-        Ok(joined)
-    }
-}
-
-/// The columns while they are read.
-struct Readers<'a> {
-    owners: Vec<(u32, u64, u64)>,
-    owner_indices: Cursor<'a>,
-    kinds: Cursor<'a>,
-    shared_lengths: Cursor<'a>,
-    suffix_lengths: Cursor<'a>,
-    suffixes: Cursor<'a>,
-    ordinals: Cursor<'a>,
-    targets: Cursor<'a>,
-    devices: Cursor<'a>,
-    paths_length: u64,
-}
-
-impl<'a> Readers<'a> {
-    fn split(metadata: &'a [u8]) -> Result<Self> {
-        let mut cursor = Cursor::new(metadata);
-        let mut lengths = [0; COLUMN_COUNT];
-        for length in &mut lengths {
-            *length = cursor.u32().map_err(short("column lengths are cut short"))? as usize;
-        }
-        let mut columns = [&metadata[..0]; COLUMN_COUNT];
-        for (column, length) in columns.iter_mut().zip(lengths) {
-            *column = cursor.take(length).map_err(short("column is cut short"))?;
-        }
-        if cursor.remaining() > 0 {
-            return Err(malformed("bytes after the last column", cursor.offset()));
-        }
-        let [owners, rest @ ..] = columns;
-        let [owner_indices, kinds, shared_lengths, suffix_lengths, suffixes, ordinals, targets, devices] =
-            rest.map(Cursor::new);
-        Ok(Self {
-            owners: read_owners(owners)?,
-            owner_indices,
-            kinds,
-            shared_lengths,
-            suffix_lengths,
-            suffixes,
-            ordinals,
-            targets,
-            devices,
-            paths_length: 0,
-        })
-    }
-
-    fn entry(&mut self, previous: Option<&Entry>, table: &[Content]) -> Result<Entry> {
-        let owner_index = self.owner_indices.length().map_err(short("bad owner index"))?;
-        let at = self.owner_indices.offset();
-        let owner = self.owners.get(owner_index).ok_or_else(|| malformed("no such owner", at))?;
-        let (mode, uid, gid) = *owner;
-        let path = self.path(previous.map_or(&[], |entry| &entry.path))?;
-        let entry = Entry { path, mode, uid, gid, kind: self.kind(table)? };
-        // Strict order bounds the number of entries by the bytes of the suffixes.
-        if previous.is_some_and(|previous| previous.sort_key() >= entry.sort_key()) {
-            return Err(malformed("entries are not sorted", self.kinds.offset() - 1));
-        }
-        Ok(entry)
-    }
-
-    fn path(&mut self, previous: &[u8]) -> Result<Box<[u8]>> {
-        let at = self.shared_lengths.offset();
-        let shared = self.shared_lengths.length().map_err(short("bad path prefix"))?;
-        let head = previous.get(..shared).ok_or_else(|| malformed("path prefix is too long", at))?;
-        let suffix_length = self.suffix_lengths.length().map_err(short("bad path length"))?;
-        let suffix = self.suffixes.take(suffix_length).map_err(short("paths are cut short"))?;
-        let length = head.len() + suffix.len();
-        self.paths_length += u64::from(within("path", length, PATH_BYTES_MAX as u64)?);
-        if self.paths_length > PATHS_BYTES_MAX {
-            return Err(BodyError::TooLarge {
-                what: "paths",
-                found: self.paths_length,
-                max: PATHS_BYTES_MAX,
-            });
-        }
-        // The longest prefix is the only spelling, as with integers.
-        if previous.get(shared).is_some_and(|next| suffix.first() == Some(next)) {
-            return Err(malformed("path prefix is too short", at));
-        }
-        Ok([head, suffix].concat().into())
-    }
-
-    fn kind(&mut self, table: &[Content]) -> Result<EntryKind> {
-        let at = self.kinds.offset();
-        let [kind] = self.kinds.array().map_err(short("fewer kinds than entries"))?;
-        Ok(match kind {
-            kind::WHITEOUT => EntryKind::Whiteout,
-            kind::OPAQUE => EntryKind::Opaque,
-            kind::DIRECTORY => EntryKind::Directory,
-            kind::FIFO => EntryKind::Fifo,
-            kind::FILE => EntryKind::File { content: self.content(table)?, linked: false },
-            kind::FILE_LINKED => EntryKind::File { content: self.content(table)?, linked: true },
-            kind::SYMLINK => EntryKind::Symlink(self.target()?),
-            kind::HARD_LINK => EntryKind::HardLink(self.target()?),
-            kind::CHAR_DEVICE => {
-                let (major, minor) = self.device()?;
-                EntryKind::CharDevice { major, minor }
-            }
-            kind::BLOCK_DEVICE => {
-                let (major, minor) = self.device()?;
-                EntryKind::BlockDevice { major, minor }
-            }
-            _ => return Err(malformed("unknown kind of entry", at)),
-        })
-    }
-
-    fn content(&mut self, table: &[Content]) -> Result<Content> {
-        let at = self.ordinals.offset();
-        let ordinal = self.ordinals.length().map_err(short("bad content number"))?;
-        table.get(ordinal).copied().ok_or_else(|| malformed("no such content", at))
-    }
-
-    fn target(&mut self) -> Result<Box<[u8]>> {
-        let length = self.targets.length().map_err(short("bad target length"))?;
-        within("link target", length, PATH_BYTES_MAX as u64)?;
-        self.targets.take(length).map(Box::from).map_err(short("targets are cut short"))
-    }
-
-    fn device(&mut self) -> Result<(u32, u32)> {
-        let mut number = || self.devices.varint_u32().map_err(short("bad device number"));
-        Ok((number()?, number()?))
-    }
-
-    fn finish(self) -> Result<()> {
-        let columns = [
-            self.owner_indices,
-            self.kinds,
-            self.shared_lengths,
-            self.suffix_lengths,
-            self.suffixes,
-            self.ordinals,
-            self.targets,
-            self.devices,
-        ];
-        match columns.iter().find(|column| column.remaining() > 0) {
-            Some(column) => Err(malformed("column is longer than its entries", column.offset())),
-            None => Ok(()),
-        }
-    }
-}
-
-fn read_owners(column: &[u8]) -> Result<Vec<(u32, u64, u64)>> {
-    let mut cursor = Cursor::new(column);
-    let bad = short("bad owner");
-    let mut owners = Vec::new();
-    while cursor.remaining() > 0 {
-        let mode = cursor.varint_u32().map_err(&bad)?;
-        let uid = cursor.varint().map_err(&bad)?;
-        owners.push((mode, uid, cursor.varint().map_err(&bad)?));
-    }
-    Ok(owners)
 }

@@ -3,6 +3,7 @@
 //! Reads never go past the end, never allocate and never panic; an error says where it stopped.
 
 /// A slice, and how far it has been read.
+#[derive(Clone)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     offset: usize,
@@ -27,9 +28,13 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.offset
     }
 
+    /// Returns what has not been read, and leaves it so.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.offset..]
+    }
+
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Short> {
-        let rest = &self.bytes[self.offset..];
-        let taken = rest.get(..length).ok_or(Short { offset: self.offset })?;
+        let taken = self.rest().get(..length).ok_or(Short { offset: self.offset })?;
         self.offset += length;
         Ok(taken)
     }

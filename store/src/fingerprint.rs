@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::id::ContentId;
+use crate::path::PathBytes;
+
+/// Paths share a buffer up to so many bytes. Enough for ten thousand; and a path that is kept alone keeps no more.
+const SHARED_BYTES_MAX: usize = 512 << 10;
 
 /// What one layer holds: entries sorted by path, whiteouts before what the layer itself puts there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub struct Fingerprint {
 pub struct Entry {
     /// Path from the root without leading, trailing or doubled slashes; empty for the root itself. Bytes, as
     /// Linux has them. For a whiteout, the path that it removes.
-    pub path: Box<[u8]>,
+    pub path: PathBytes,
     /// Permission bits with set-uid, set-gid and sticky.
     pub mode: u32,
     /// Owner.
@@ -46,9 +50,9 @@ pub enum EntryKind {
         linked: bool,
     },
     /// A symbolic link and where it points, never followed.
-    Symlink(Box<[u8]>),
+    Symlink(PathBytes),
     /// A hard link to a path that this layer does not hold; the layers below may.
-    HardLink(Box<[u8]>),
+    HardLink(PathBytes),
     /// A character device.
     CharDevice {
         /// Major number.
@@ -89,6 +93,7 @@ impl Fingerprint {
             }
             same
         });
+        share_buffers(&mut entries);
         Self { entries }
     }
 
@@ -127,5 +132,35 @@ impl Entry {
             _ => 2,
         };
         (&self.path, rank)
+    }
+
+    /// Its path and, where it is a link, its target.
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBytes> {
+        let target = match &mut self.kind {
+            EntryKind::Symlink(target) | EntryKind::HardLink(target) => Some(target),
+            _ => None,
+        };
+        std::iter::once(&mut self.path).chain(target)
+    }
+}
+
+/// Copies paths and targets side by side, in the order of the entries, and lets go of what they were part of.
+fn share_buffers(mut entries: &mut [Entry]) {
+    let mut bytes = Vec::new();
+    while !entries.is_empty() {
+        bytes.clear();
+        let mut count = 0;
+        while bytes.len() < SHARED_BYTES_MAX && count < entries.len() {
+            entries[count].paths_mut().for_each(|path| bytes.extend_from_slice(path));
+            count += 1;
+        }
+        let (sharing, rest) = entries.split_at_mut(count);
+        let (shared, mut end) = (PathBytes::from(&bytes[..]), 0);
+        for path in sharing.iter_mut().flat_map(Entry::paths_mut) {
+            let start = end;
+            end += path.len();
+            *path = shared.slice(start..end);
+        }
+        entries = rest;
     }
 }

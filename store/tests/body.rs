@@ -6,13 +6,13 @@ mod common;
 
 use layerprint_store::body::{BodyError, decode, decode_contents, encode};
 use layerprint_store::id::ContentId;
-use layerprint_store::{Content, Entry, EntryKind, Fingerprint};
+use layerprint_store::{Content, Entry, EntryKind, Fingerprint, PathBytes};
 use proptest::prelude::*;
 
-fn any_bytes() -> impl Strategy<Value = Box<[u8]>> {
+fn any_bytes() -> impl Strategy<Value = PathBytes> {
     // Few different bytes, so that paths share heads; among them what is no UTF-8.
     let byte = prop::sample::select(vec![b'a', b'b', b'/', b'\n', 0, 0x80, 0xff]);
-    prop::collection::vec(byte, 0..12).prop_map(Vec::into_boxed_slice)
+    prop::collection::vec(byte, 0..12).prop_map(PathBytes::from)
 }
 
 fn any_kind() -> impl Strategy<Value = EntryKind> {
