@@ -32,6 +32,8 @@ const HARD_LINK_HOPS_MAX: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub struct MergedView<'a> {
     nodes: Vec<Node<'a>>,
+    /// Empty. Room for the nodes with one more layer.
+    spare: Vec<Node<'a>>,
     anomalies: Anomalies,
 }
 
@@ -67,6 +69,7 @@ impl<'a> MergedView<'a> {
     pub fn of(layers: impl IntoIterator<Item = &'a Fingerprint>) -> Self {
         let mut view = Self::new();
         layers.into_iter().for_each(|layer| view.apply(layer));
+        view.spare = Vec::new();
         view
     }
 
@@ -74,7 +77,7 @@ impl<'a> MergedView<'a> {
     pub(crate) fn of_places(layers: &[&'a [Entry]], places: &[Place], anomalies: Anomalies) -> Self {
         let at = |(layer, number): (u32, u32)| &layers[layer as usize][number as usize];
         let nodes = places.iter().map(|place| Node { path: &at(place.path).path, entry: at(place.entry) });
-        Self { nodes: nodes.collect(), anomalies }
+        Self { nodes: nodes.collect(), spare: Vec::new(), anomalies }
     }
 
     /// Returns where all paths and entries stand in the layers of the view, so that it can be had again.
@@ -109,7 +112,11 @@ impl<'a> MergedView<'a> {
             nodes.retain(|_| !place.next().is_some_and(|place| taken.contains(&place)));
         }
         nodes.iter().for_each(|(_, node)| on_step(Step::Comes(node.entry)));
-        self.nodes = merge(&self.nodes, cuts, nodes, |node| on_step(Step::Goes(node.entry)));
+        let mut merged = std::mem::take(&mut self.spare);
+        merged.reserve(self.nodes.len() + nodes.len());
+        let merged = merge(merged, &self.nodes, cuts, nodes, |node| on_step(Step::Goes(node.entry)));
+        self.spare = std::mem::replace(&mut self.nodes, merged);
+        self.spare.clear();
         self.anomalies.extend(anomalies);
     }
 
@@ -320,13 +327,13 @@ impl<'v, 'a> Overlay<'v, 'a> {
 /// Merges what is left of the view below with what a layer puts over it, and tells of what is not left. Of the paths below,
 /// only those are looked at where the layer puts something.
 fn merge<'a>(
+    merged: Vec<Node<'a>>,
     below: &[Node<'a>],
     mut cuts: Vec<(usize, usize)>,
     above: Vec<(usize, Node<'a>)>,
     on_gone: impl FnMut(&Node<'a>),
 ) -> Vec<Node<'a>> {
     cuts.sort_unstable();
-    let merged = Vec::with_capacity(below.len() + above.len());
     let mut rest = Rest { below, cuts: &cuts, reached: 0, merged, on_gone };
     for (at, node) in above {
         rest.keep_until(at);

@@ -158,7 +158,7 @@ impl Store {
             return Ok(false);
         }
         let body = body::encode(fingerprint).map_err(StoreError::body(record.diff_id))?;
-        self.put_encoded_layer(record, &body)
+        self.put_body(record, &body)
     }
 
     /// Does the same with a fingerprint that [`body::encode`] has encoded.
@@ -166,6 +166,10 @@ impl Store {
         if self.note_layer(record)? {
             return Ok(false);
         }
+        self.put_body(record, body)
+    }
+
+    fn put_body(&self, record: &LayerRecord, body: &[u8]) -> Result<bool> {
         let key = record.diff_id.as_bytes();
         let mut writer = self.journal.write()?;
         let known: Option<LayerRecord> = self.journal.record(Tree::Layers, key)?;

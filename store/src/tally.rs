@@ -11,6 +11,8 @@ use crate::merge::{MergedView, Step};
 pub(crate) struct Tally {
     /// Distinct contents, sorted, each with the number of files that have it.
     counted: Vec<Counted>,
+    /// Empty. Room for what is counted with one more layer.
+    spare: Vec<Counted>,
     /// Files, empty ones among them.
     file_count: u64,
 }
@@ -34,7 +36,7 @@ impl Change {
 impl Tally {
     /// Lays a layer over a view and counts what that changes.
     pub(crate) fn apply<'a>(&mut self, view: &mut MergedView<'a>, layer: &'a Fingerprint) -> Change {
-        let (mut steps, mut files) = (Vec::new(), 0);
+        let (mut steps, mut files) = (Vec::with_capacity(layer.entries().len()), 0);
         view.apply_observed(layer, |step| {
             let (entry, by) = match step {
                 Step::Comes(entry) => (entry, 1),
@@ -65,7 +67,8 @@ impl Tally {
     fn add(&mut self, mut steps: Vec<(Content, i64)>) -> Change {
         steps.sort_unstable();
         let below = &self.counted;
-        let mut counted = Vec::with_capacity(below.len() + steps.len());
+        let mut counted = std::mem::take(&mut self.spare);
+        counted.reserve(below.len() + steps.len());
         let (mut came, mut went, mut reached) = (Vec::new(), Vec::new(), 0);
         for group in steps.chunk_by(|a, b| a.0 == b.0) {
             let (content, by) = (group[0].0, group.iter().map(|(_, by)| by).sum::<i64>());
@@ -84,12 +87,14 @@ impl Tally {
             }
         }
         counted.extend_from_slice(&below[reached..]);
-        let below = std::mem::replace(&mut self.counted, counted);
+        let mut below = std::mem::replace(&mut self.counted, counted);
         // Of several contents with one key the index knows only that there is one.
         came.dedup();
         went.dedup();
         came.retain(|key| !has_key(&below, *key));
         went.retain(|key| !has_key(&self.counted, *key));
+        below.clear();
+        self.spare = below;
         Change { came, went }
     }
 }

@@ -81,23 +81,42 @@ impl Draft {
         layers: &[DiffId],
         place: impl Fn(&DiffId) -> Result<Place>,
     ) -> Result<Vec<u32>> {
-        let mut nodes = Vec::with_capacity(layers.len());
-        for (chain, diff_id) in chain.iter().zip(layers) {
-            let known = match self.node_of_chain.get(chain) {
-                Some(node) => Some(*node),
-                None => state.node_of_chain(chain)?,
-            };
-            let node = match known {
-                Some(node) => node,
-                None => {
-                    let parent = nodes.last().copied().unwrap_or(NO_NODE);
-                    let layer = self.layer(state, diff_id, &place)?;
-                    self.add_node(Node { chain: *chain, parent, layer })?
-                }
-            };
-            nodes.push(node);
+        let mut nodes = self.known_nodes(state, chain)?;
+        for (chain, diff_id) in chain.iter().zip(layers).skip(nodes.len()) {
+            let parent = nodes.last().copied().unwrap_or(NO_NODE);
+            let layer = self.layer(state, diff_id, &place)?;
+            nodes.push(self.add_node(Node { chain: *chain, parent, layer })?);
         }
         Ok(nodes)
+    }
+
+    /// Returns the nodes of those prefixes that have one, the lowest first. One is looked for: a node is never without those
+    /// below it.
+    fn known_nodes(&self, state: &State, chain: &[ChainId]) -> Result<Vec<u32>> {
+        let mut nodes = Vec::with_capacity(chain.len());
+        for (below, stack) in chain.iter().enumerate().rev() {
+            let mut next = match self.node_of_chain.get(stack) {
+                Some(node) => Some(*node),
+                None => state.node_of_chain(stack)?,
+            };
+            while let Some(node) = next {
+                nodes.push(node);
+                next = self.parent(state, node)?;
+            }
+            if !nodes.is_empty() {
+                debug_assert_eq!(nodes.len(), below + 1, "as many nodes as layers");
+                break;
+            }
+        }
+        nodes.reverse();
+        Ok(nodes)
+    }
+
+    fn parent(&self, state: &State, node: u32) -> Result<Option<u32>> {
+        match node.checked_sub(self.nodes_first) {
+            Some(number) => Ok(Some(self.nodes[number as usize].parent).filter(|parent| *parent != NO_NODE)),
+            None => state.parent(node),
+        }
     }
 
     /// Adds an image, which takes the place of one that a segment has under its id.

@@ -261,11 +261,8 @@ impl Publisher {
     fn is_told(&self, chain: &[ChainId], steps: &HashMap<ChainId, Change>) -> Result<bool> {
         // A stack is published with all that are below it.
         for stack in chain.iter().rev() {
-            if self.state.node_of_chain(stack)?.is_some() {
-                return Ok(true);
-            }
             if !steps.contains_key(stack) {
-                return Ok(false);
+                return Ok(self.state.node_of_chain(stack)?.is_some());
             }
         }
         Ok(true)
