@@ -106,6 +106,10 @@ impl Stacks {
         view: &MergedView<'a>,
         tally: &Tally,
     ) {
+        // One that leaves no room for others would drive them all out.
+        if entry_count(layers) > lock(&self.bases).entries_max / 2 {
+            return;
+        }
         let base = Base {
             layers: layers.to_vec(),
             places: view.places(&entries(layers)),
@@ -140,14 +144,17 @@ impl Base {
 
     /// Returns how many entries are held for it. Layers that several bases have count for each.
     fn entry_count(&self) -> u64 {
-        let held = self.layers.iter().map(|layer| layer.entries().len() as u64).sum::<u64>();
-        held.max(BASE_ENTRIES_MIN)
+        entry_count(&self.layers)
     }
 }
 
 /// What is held is whole whatever became of the thread that held it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn entry_count(layers: &[Arc<Fingerprint>]) -> u64 {
+    layers.iter().map(|layer| layer.entries().len() as u64).sum::<u64>().max(BASE_ENTRIES_MIN)
 }
 
 fn entries(layers: &[Arc<Fingerprint>]) -> Vec<&[Entry]> {
