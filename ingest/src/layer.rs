@@ -72,6 +72,11 @@ impl LayerReader {
         Self { helpers: Some(helpers), ..self }
     }
 
+    /// Returns one that nobody helps: for what may keep its reader waiting, who is enough.
+    pub(crate) fn alone(&self) -> Self {
+        Self { helpers: None, ..self.clone() }
+    }
+
     /// Reads one layer in this thread, to its last byte.
     pub(crate) fn read(
         &self,

@@ -53,7 +53,9 @@ pub fn reads_layers_for_sure(source: &Source) -> bool {
 /// Finds the images of a source. One that holds none is an error.
 pub fn images(source: &Source, opener: &Opener) -> Result<Plans, IngestError> {
     let found = match source.transport {
-        _ if source.is_stdin() => opener.front_to_back(source, io::stdin())?,
+        _ if source.is_stdin() => {
+            Opener { layers: &opener.layers.alone(), ..*opener }.front_to_back(source, io::stdin())?
+        }
         Transport::Rootfs => vec![Ok(opener.rootfs(source)?)],
         Transport::Oci => opener.layout(&Tree::folder(&source.path)?, source)?,
         Transport::Dir => oci::dir_images(&Tree::folder(&source.path)?, &stem(&source.path), opener.limits)?,
