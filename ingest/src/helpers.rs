@@ -12,8 +12,10 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use crate::buffers::Buffer;
 use crate::unpack::{StoredHashes, Unpacker};
 
-/// Blocks that may wait for the thread that reads them, 1 MiB: enough for both to go on through an uneven stretch.
-const BLOCKS_WAITING_MAX: usize = 8;
+/// Buffers that are handed on at once, half a megabyte: to wake a thread costs as much as hashing some ten kilobytes.
+pub(crate) const BUFFERS_AT_ONCE: usize = 4;
+/// Messages that may wait for the thread that reads: enough for both to go on through an uneven stretch.
+const MESSAGES_WAITING_MAX: usize = 4;
 
 /// Something to help with. Is told how to find out whether there is something better to do.
 pub(crate) type Task = Box<dyn FnOnce(&dyn Fn() -> bool) + Send>;
@@ -21,9 +23,9 @@ pub(crate) type Task = Box<dyn FnOnce(&dyn Fn() -> bool) + Send>;
 /// What a thread that unpacks tells the one that reads, in order.
 pub(crate) enum Message<R> {
     /// Stored bytes that have been unpacked, to be hashed.
-    Stored(Buffer),
+    Stored(Vec<Buffer>),
     /// Unpacked bytes.
-    Block(Buffer),
+    Blocks(Vec<Buffer>),
     /// The end, or what broke; nothing follows.
     Ended(Box<Unpacker<R>>, io::Result<()>),
     /// There is something better to do; whoever reads goes on with this.
@@ -33,6 +35,8 @@ pub(crate) enum Message<R> {
 /// Unpacking that another thread does.
 pub(crate) struct Elsewhere<R> {
     pub(crate) messages: Receiver<Message<R>>,
+    /// Blocks that have come and are not read.
+    pub(crate) blocks: std::vec::IntoIter<Buffer>,
     /// Of the stored bytes, where these are sent along.
     pub(crate) hashes: Option<Box<StoredHashes>>,
 }
@@ -85,7 +89,7 @@ impl Helpers {
         if self.idle.load(Ordering::Relaxed) == 0 {
             return Err(unpacker);
         }
-        let (teller, messages) = bounded(BLOCKS_WAITING_MAX);
+        let (teller, messages) = bounded(MESSAGES_WAITING_MAX);
         // Given in two steps: an offer that nobody takes must not swallow what it is about.
         let (give, take) = bounded::<Box<Unpacker<R>>>(1);
         let to_reader = teller.clone();
@@ -99,7 +103,7 @@ impl Helpers {
         let hashes = unpacker.send_stored(&to_reader);
         // Whoever took the task waits for this.
         let _ = give.send(unpacker);
-        Ok(Elsewhere { messages, hashes })
+        Ok(Elsewhere { messages, blocks: Vec::new().into_iter(), hashes })
     }
 }
 
@@ -109,20 +113,23 @@ fn unpack_on<R: Read>(
     teller: &Sender<Message<R>>,
     is_wanted: &dyn Fn() -> bool,
 ) {
+    let mut blocks = Vec::new();
     let last = loop {
         if is_wanted() {
             break Message::Back(unpacker);
         }
         match unpacker.next_block() {
-            Ok(Some(block)) => match teller.send(Message::Block(block)) {
-                Ok(()) => {}
-                Err(_) => return,
-            },
+            Ok(Some(block)) => blocks.push(block),
             Ok(None) => break Message::Ended(unpacker, Ok(())),
             Err(error) => break Message::Ended(unpacker, Err(error)),
         }
+        if blocks.len() == BUFFERS_AT_ONCE
+            && teller.send(Message::Blocks(std::mem::take(&mut blocks))).is_err()
+        {
+            return;
+        }
     };
-    let _ = teller.send(last);
+    let _ = teller.send(Message::Blocks(blocks)).and_then(|()| teller.send(last));
 }
 
 #[cfg(test)]

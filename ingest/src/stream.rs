@@ -167,23 +167,26 @@ impl<'a, R: Read> Unpacked<'a, R> {
         Ok(block)
     }
 
-    /// Takes one message. Returns the block, if it is one.
+    /// Takes the next block that has come, else one message.
     fn hear(&mut self, mut elsewhere: Elsewhere<R>) -> io::Result<Option<Buffer>> {
+        if let Some(block) = elsewhere.blocks.next() {
+            // Where nothing is unpacked, blocks are stored bytes.
+            if self.sha256.is_none() {
+                self.tell(self.told_bytes + block.len() as u64);
+            }
+            self.side = Side::There(elsewhere);
+            return Ok(Some(block));
+        }
         let gone =
             |_| io::Error::other(LayerError::Internal { what: "the thread that helped is gone".into() });
         match elsewhere.messages.recv().map_err(gone)? {
             Message::Stored(stored) => {
-                elsewhere.hashes.iter_mut().for_each(|hashes| hashes.update(&stored));
-                self.tell(self.told_bytes + stored.len() as u64);
-            }
-            Message::Block(block) => {
-                // Where nothing is unpacked, blocks are stored bytes.
-                if self.sha256.is_none() {
-                    self.tell(self.told_bytes + block.len() as u64);
+                for stored in stored {
+                    elsewhere.hashes.iter_mut().for_each(|hashes| hashes.update(&stored));
+                    self.tell(self.told_bytes + stored.len() as u64);
                 }
-                self.side = Side::There(elsewhere);
-                return Ok(Some(block));
             }
+            Message::Blocks(blocks) => elsewhere.blocks = blocks.into_iter(),
             Message::Back(mut unpacker) => {
                 unpacker.take_hashes(elsewhere.hashes);
                 self.side = Side::Here(unpacker);

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256, Sha512};
 use crate::buffers::{Buffer, Buffers};
 use crate::codec::{Codec, Decoder};
 use crate::error::LayerError;
-use crate::helpers::Message;
+use crate::helpers::{BUFFERS_AT_ONCE, Message};
 use crate::limits::Limits;
 
 /// The hashes of stored bytes, and how many there were.
@@ -57,8 +57,8 @@ impl StoredHashes {
 enum Outlet<R> {
     /// We do, as they come.
     Here(Box<StoredHashes>),
-    /// The thread that this leads to, when they have been unpacked.
-    There(Sender<Message<R>>),
+    /// The thread that this leads to, when they have been unpacked; some wait to be sent together.
+    There(Sender<Message<R>>, Vec<Buffer>),
 }
 
 /// The source, read a buffer at a time.
@@ -127,12 +127,14 @@ impl<R: Read> Intake<R> {
     fn let_go(&mut self) -> io::Result<()> {
         let used = std::mem::replace(&mut self.chunk, self.buffers.take());
         self.position = 0;
-        match &self.outlet {
-            Outlet::There(reader) if !self.is_hashed => {
-                reader.send(Message::Stored(used)).map_err(|_| nobody_reads())
-            }
-            _ => Ok(()),
+        let Outlet::There(reader, waiting) = &mut self.outlet else { return Ok(()) };
+        if !self.is_hashed {
+            waiting.push(used);
         }
+        if waiting.len() < BUFFERS_AT_ONCE {
+            return Ok(());
+        }
+        reader.send(Message::Stored(std::mem::take(waiting))).map_err(|_| nobody_reads())
     }
 
     /// Returns the next buffer whole; an empty one is the end. Not to be mixed with reading.
@@ -276,16 +278,19 @@ impl<R: Read> Unpacker<R> {
         if self.codec == Codec::Plain {
             return None;
         }
-        match std::mem::replace(&mut self.intake_mut().outlet, Outlet::There(reader.clone())) {
+        match std::mem::replace(&mut self.intake_mut().outlet, Outlet::There(reader.clone(), Vec::new())) {
             Outlet::Here(hashes) => Some(hashes),
-            Outlet::There(_) => None,
+            Outlet::There(..) => None,
         }
     }
 
-    /// Takes the hashes back.
+    /// Takes the hashes back, when all that was sent has been hashed.
     pub(crate) fn take_hashes(&mut self, hashes: Option<Box<StoredHashes>>) {
         let Some(mut hashes) = hashes else { return };
         let intake = self.intake_mut();
+        if let Outlet::There(_, waiting) = &intake.outlet {
+            waiting.iter().for_each(|stored| hashes.update(stored));
+        }
         if !std::mem::replace(&mut intake.is_hashed, true) {
             hashes.update(&intake.chunk);
         }
@@ -303,7 +308,7 @@ impl<R: Read> Unpacker<R> {
         };
         match intake.outlet {
             Outlet::Here(hashes) => (Some(hashes), trailing),
-            Outlet::There(_) => (None, trailing),
+            Outlet::There(..) => (None, trailing),
         }
     }
 
