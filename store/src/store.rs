@@ -50,7 +50,7 @@ pub struct BlobRecord {
 pub struct SourceRecord {
     /// Its size.
     pub size_bytes: u64,
-    /// Its modification time, nanoseconds since 1970.
+    /// When it was last changed, nanoseconds since 1970.
     pub mtime_ns: i64,
     /// The images found in it.
     pub images: Vec<ImageId>,
