@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Returns true if a source falls to another part as a whole, because opening it would read its layers. What cannot be
+    /// Returns true if a source falls to another shard as a whole, because opening it would read its layers. What cannot be
     /// looked at is opened all the same, to say so: other machines may be able to.
     fn is_for_others(&self, found: &Found) -> bool {
         let shard = self.run.options.shard.filter(|_| open::reads_layers_for_sure(&found.source));

@@ -85,7 +85,7 @@ pub enum SkipReason {
     NotAnImage,
     /// It is an image for another platform than asked for.
     OtherPlatform,
-    /// It falls to another part of the list, or the source does.
+    /// It falls to another shard, or the source does.
     OtherShard,
 }
 
@@ -100,7 +100,7 @@ pub struct Summary {
     pub images_known: u64,
     /// Sources that are as an earlier run left them.
     pub sources_unchanged: u64,
-    /// Images that fall to other parts of the list, and sources that do as a whole.
+    /// Images that fall to other shards, and sources that do as a whole.
     pub other_shard: u64,
     /// Images and sources that failed, in the order in which they did.
     pub failed: Vec<Failure>,

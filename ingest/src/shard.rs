@@ -1,4 +1,4 @@
-//! One part of a list of sources that several machines read, without a coordinator.
+//! A shard: one part of a list of sources that several machines read, without a coordinator.
 //!
 //! Every machine gets the whole list and the number of its part; each image falls to exactly one of them, by its
 //! configuration's digest, whatever form, name or place it is in. What cannot be opened without reading its layers, or has no
@@ -55,7 +55,7 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// Returns true if a source falls to this part by how it is written, relative to what was named.
+    /// Returns true if a source falls to this shard by how it is written, relative to what was named.
     pub fn has_source(&self, text: &[u8]) -> bool {
         self.has(blake3::hash(text).as_bytes())
     }
