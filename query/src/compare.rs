@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use layerprint_store::id::ContentId;
 use layerprint_store::{Content, Entry, MergedView};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Share;
 
@@ -22,7 +22,7 @@ enum FileState {
 }
 
 /// Counts of a base's regular files, empty ones included, by what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// All regular files of the base.
     pub total: u64,

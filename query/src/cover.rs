@@ -15,7 +15,7 @@ use std::sync::Arc;
 use layerprint_store::id::{ContentId, ImageId, SetId};
 use layerprint_store::{ImageRecord, Index, MergedView, Result};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::created;
 use crate::donor::Donor;
@@ -45,7 +45,7 @@ const REPOSITORIES_MAX: usize = 4;
 const SMALL_REPOSITORIES_MAX: usize = 1;
 
 /// A part of an image that further stored images hold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// All names of all that hold it equally well, the smallest image first.
     pub names: Vec<String>,

@@ -3,13 +3,13 @@
 //! Text and JSON are views of these structs; the JSON is documented in the repository as `docs/find.md`.
 
 use layerprint_store::id::{ImageId, SetId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::Comparison;
 use crate::cover::Part;
 
 /// What one image is built on.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// Where the image was read from, as it was named.
     pub source: String,
@@ -32,7 +32,7 @@ pub struct Finding {
 }
 
 /// What is said of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is built on this base.
@@ -44,7 +44,7 @@ pub enum Verdict {
 }
 
 /// How a base was recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// The image's lowest layers are exactly those of the base.
@@ -54,7 +54,7 @@ pub enum Evidence {
 }
 
 /// An image in figures.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageFacts {
     /// Its ID.
     pub id: ImageId,
@@ -77,7 +77,7 @@ pub struct ImageFacts {
 }
 
 /// The base of an image.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Base {
     /// All names of the tie group, sorted: stored images with the same contents cannot be told apart.
     pub names: Vec<String>,
@@ -108,7 +108,7 @@ pub struct Base {
 }
 
 /// A stored image.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Member {
     /// Its ID.
     pub id: ImageId,
@@ -119,7 +119,7 @@ pub struct Member {
 }
 
 /// An ancestor of a base.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kin {
     /// All names of its tie group, sorted.
     pub names: Vec<String>,
@@ -132,7 +132,7 @@ pub struct Kin {
 }
 
 /// The best candidate that was not chosen.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunnerUp {
     /// All names of its tie group, sorted.
     pub names: Vec<String>,
@@ -151,7 +151,7 @@ pub struct RunnerUp {
 }
 
 /// What an image adds to its base. A file that the base took away from its own base, and the image brought back, is new.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct New {
     /// Files whose content is not empty and at no path of the base, of all files.
     pub files: Share,
@@ -160,7 +160,7 @@ pub struct New {
 }
 
 /// A part of a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// The part.
     pub present: u64,

@@ -6,7 +6,7 @@
 //! [`compare`](mod@compare) counts what is left of it, `judge` says whether that makes it the base, looking at how far the two
 //! agree (`agree`), `confidence` how likely that is right, `lineage` what the base itself is built on, and `cover` which
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
-//! [`Finding`]. [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
+//! [`Finding`]. A [`Row`] is that with what the whole [`Fleet`] says of it (`reference`, `made_of`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
 
 mod agree;
 mod best;
@@ -22,13 +22,17 @@ mod family;
 mod fates;
 mod find;
 mod finding;
+mod fleet;
 mod folders;
 mod holding;
 mod judge;
 mod lineage;
+mod made_of;
 mod own;
 mod parts;
 mod rank;
+mod reference;
+mod row;
 mod scan;
 mod states;
 mod subject;
@@ -41,5 +45,9 @@ pub use cover::Part;
 pub use explain::{Against, Amount, Explanation, Origin, OriginKind, explain};
 pub use find::find;
 pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
+pub use fleet::{Fleet, FleetImage, Freshness, Newest, family};
+pub use made_of::{Kind, MadeOf};
+pub use reference::{Reference, family_of, repository_of};
+pub use row::{Level, Remark, Row, Rows, Rule};
 pub use states::{FileRow, State};
 pub use subject::{Layers, Subject};

@@ -11,6 +11,7 @@ use crate::compare::compare;
 use crate::created;
 use crate::finding::{Evidence, Kin};
 use crate::rank::PRESENT_MIN;
+use crate::reference::is_place;
 use crate::scan::{Overlap, scan, share};
 use crate::subject::Layers;
 
@@ -165,10 +166,4 @@ pub(crate) fn tie_names(index: &Index, set: &SetId, platform: &Platform) -> Resu
     names.sort();
     names.dedup();
     Ok(names)
-}
-
-/// An image without a name goes by where it was found: a path, and which of several it was there. That is its name
-/// only as long as no other image with the same contents has a real one.
-fn is_place(name: &str) -> bool {
-    name.contains([' ', '\\']) || name.contains(":/") || name.starts_with(['/', '.'])
 }

@@ -197,6 +197,12 @@ impl Index {
         self.state.images().map(|at| self.image_at(at))
     }
 
+    /// Returns all images as [`Index::images`] does, each with its references, sorted, and when each was last seen, in seconds
+    /// since 1970.
+    pub fn images_with_names(&self) -> impl Iterator<Item = Result<(ImageRecord, Vec<(String, u64)>)>> {
+        self.state.images().map(|at| self.state.indexed(at).map(|image| (image.record, image.names)))
+    }
+
     /// Returns how many images there are.
     pub fn image_count(&self) -> u64 {
         self.state.image_counts().0

@@ -1,0 +1,109 @@
+//! A row of a report: what is found of one stored image, and what follows from the others that are stored.
+//!
+//! A row is the answer of [`find`](fn@crate::find) with the same figures, and then the family of the base, how fresh it is, and
+//! what the image is made of. What only the whole report can tell, its children and remarks, is filled in by who has it.
+
+use layerprint_store::id::ImageId;
+use layerprint_store::{Index, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::find::find;
+use crate::finding::{Finding, Verdict};
+use crate::fleet::{Fleet, Freshness, family};
+use crate::made_of::{MadeOf, Makers};
+use crate::subject::Subject;
+
+/// What a report says of one image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Row {
+    /// What the image is built on.
+    #[serde(flatten)]
+    pub finding: Finding,
+    /// The repository of the base; absent where none is known or it has no name.
+    pub family: Option<String>,
+    /// How many newer stored images there are of the base's family and flavour.
+    pub freshness: Option<Freshness>,
+    /// Where the image's contents come from: the oldest ancestor first, what is new last. The sums are those of the image.
+    pub made_of: Vec<MadeOf>,
+    /// Images of the report whose base this one is.
+    pub children: u64,
+    /// What there is to say about the image.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something to say about an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remark {
+    /// What kind of remark it is.
+    pub rule: Rule,
+    /// How bad it is.
+    pub level: Level,
+    /// What it is, in words.
+    pub message: String,
+}
+
+/// The kinds of remarks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// No stored image is its base.
+    BaseUnknown,
+    /// It is like a stored image, whose relative may be its base.
+    BaseUncertain,
+    /// Newer images of the base's family and flavour are stored.
+    BaseOutdated,
+    /// The policy allows other bases.
+    BaseNotAllowed,
+    /// The policy forbids this base.
+    BaseForbidden,
+    /// The base is older than the policy allows.
+    BaseTooOld,
+    /// The policy asks for a surer answer.
+    ConfidenceTooLow,
+    /// It holds a file that the policy forbids.
+    FileForbidden,
+}
+
+/// How bad a remark is, as SARIF has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Worth knowing.
+    Note,
+    /// Worth looking at.
+    Warning,
+    /// A policy is broken.
+    Error,
+}
+
+/// Makes rows.
+pub struct Rows<'a> {
+    index: &'a Index,
+    fleet: &'a Fleet,
+    makers: Makers<'a>,
+}
+
+impl<'a> Rows<'a> {
+    /// Makes rows about images of an index, of which this is the fleet.
+    pub fn new(index: &'a Index, fleet: &'a Fleet) -> Self {
+        Self { index, fleet, makers: Makers::new(index) }
+    }
+
+    /// Returns the row of an image.
+    pub fn row(&self, id: &ImageId) -> Result<Row> {
+        let subject = Subject::stored(self.index, id)?;
+        let source = subject.names.first().map_or_else(|| id.to_string(), Clone::clone);
+        let finding = find(self.index, &subject, &source)?;
+        let made_of = self.makers.made_of(&subject, &finding)?;
+        let base = finding.base.as_ref();
+        let of_base = base.filter(|_| finding.verdict == Verdict::Base);
+        Ok(Row {
+            family: base.and_then(|base| family(&base.names)),
+            freshness: of_base.and_then(|base| self.fleet.freshness(id, base)),
+            made_of,
+            children: 0,
+            remarks: Vec::new(),
+            finding,
+        })
+    }
+}
