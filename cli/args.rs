@@ -8,6 +8,10 @@ use layerprint_ingest::Shard;
 use layerprint_query::State;
 use layerprint_store::Platform;
 
+use crate::day::Day;
+use crate::pattern::Pattern;
+use crate::report::Format;
+
 const SOURCES: &str = "\
 Sources:
   PATH                          a file or folder, told by its content; a folder is searched for images
@@ -41,6 +45,18 @@ Exit status:
   2    something failed; what did not fail was done
   130  stopped by Ctrl-C (SIGINT) before all was done
   143  stopped by SIGTERM before all was done";
+
+const REPORT: &str = "\
+Examples:
+  layerprint report
+  layerprint report -o fleet.csv -o fleet.jsonl
+  layerprint report 'registry.example/apps/*' --since 30d --exclude '*:dev'
+  layerprint report --json | jq -r 'select(.verdict == \"none\") | .source'
+
+Exit status:
+  0  done
+  1  no stored image is meant
+  2  something failed; what could be said was said";
 
 /// Find what a container image is built on, by the contents of its files
 #[derive(Debug, Parser)]
@@ -135,6 +151,13 @@ Exit status:
   1  no stored image is built on it
   2  something failed")]
     Children(Children),
+    /// Report on all stored images: what each is built on, and how fresh that is
+    ///
+    /// Asks the same as `find` of every stored image, or of those that are meant, and tells it in any of several forms at once.
+    /// The same store gives the same bytes, whatever the number of threads. Ages are counted to the day on which something was last
+    /// stored, unless --as-of says otherwise.
+    #[command(after_long_help = REPORT)]
+    Report(Report),
     /// Show how it works, on images made from files of this machine
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
@@ -326,6 +349,46 @@ pub struct Children {
     /// Also list what is built on these, and so on
     #[arg(long)]
     pub transitive: bool,
+}
+
+/// Which stored images are meant.
+#[derive(Debug, ClapArgs)]
+pub struct Selection {
+    /// Only images with such a name (`app/*`), repository (`app`) or ID [default: all] (can be repeated)
+    #[arg(value_name = "PATTERN")]
+    pub images: Vec<Pattern>,
+    /// Not images with such a name, repository or ID (can be repeated)
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<Pattern>,
+    /// Only images for this platform: os/architecture[/variant]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub platform: Option<Platform>,
+    /// Only images made since then: 2026-01-31, an RFC 3339 time, or 30d
+    #[arg(long, value_name = "DAY")]
+    pub since: Option<Day>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Report {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Write to a file, in the format that its name ends with (can be repeated)
+    ///
+    /// Of several files all are written from one computation.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Vec<PathBuf>,
+    /// The format, whatever names end with
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "json")]
+    pub format: Option<Format>,
+    /// Ask so many images at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Count ages to this day [default: when something was last stored]
+    #[arg(long, value_name = "DAY")]
+    pub as_of: Option<Day>,
+    /// Go on where a report of the same images to the same first FILE was stopped
+    #[arg(long)]
+    pub resume: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,9 +1,6 @@
 //! `layerprint export`
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use anyhow::Context;
 use layerprint_store::{Exported, Store};
@@ -13,6 +10,7 @@ use crate::error::Status;
 use crate::output::{bytes, count, counted, plain, print_json};
 use crate::progress;
 use crate::progress::complain;
+use crate::replace::replace;
 use crate::store;
 
 /// Few and large writes: frames of small records have a hundred bytes.
@@ -33,32 +31,13 @@ pub fn run(global: &Global, command: &Export) -> anyhow::Result<Status> {
         return Ok(Status::Done);
     }
     let name = command.file.display().to_string();
-    let exported = to_file(global, &store, &command.file).with_context(|| plain(&name).into_owned())?;
+    let exported = replace(&command.file, |file| write(global, &store, file))
+        .with_context(|| plain(&name).into_owned())?;
     match global.json {
         true => print_json(&exported)?,
         false => writeln!(anstream::stdout().lock(), "{}", summary(&exported))?,
     }
     Ok(Status::Done)
-}
-
-/// Writes beside the file and renames, so that nobody finds half an export. A device or pipe is written as it is.
-fn to_file(global: &Global, store: &Store, path: &Path) -> anyhow::Result<Exported> {
-    let known = fs::metadata(path).ok();
-    if known.is_some_and(|known| !known.is_file()) {
-        return write(global, store, File::options().write(true).open(path)?);
-    }
-    // Behind a link that leads somewhere, what it leads to is replaced.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = tempfile::Builder::new();
-    // The umask takes from these what it takes from every new file.
-    beside.prefix(".export-").permissions(fs::Permissions::from_mode(0o666));
-    let mut file = beside.tempfile_in(folder)?;
-    let exported = write(global, store, &mut file)?;
-    file.as_file().sync_all()?;
-    file.persist(&path)?;
-    File::open(folder)?.sync_all()?;
-    Ok(exported)
 }
 
 fn write(global: &Global, store: &Store, out: impl Write) -> anyhow::Result<Exported> {

@@ -2,8 +2,10 @@
 
 mod args;
 mod batch;
+mod cells;
 mod children;
 mod counted;
+mod day;
 mod demo;
 mod error;
 mod explain;
@@ -14,8 +16,11 @@ mod import;
 mod ingest;
 mod list;
 mod output;
+mod pattern;
 mod progress;
 mod reindex;
+mod replace;
+mod report;
 mod show;
 mod signals;
 mod stats;
@@ -45,6 +50,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Find(command) => find::run(&args.global, command),
         Command::Explain(command) => explain::run(&args.global, command),
         Command::Children(command) => children::run(&args.global, command),
+        Command::Report(command) => report::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),

@@ -26,7 +26,7 @@ pub(crate) fn made(image: &ImageRecord) -> Option<i64> {
 }
 
 /// Returns seconds since 1970; the part after the point is dropped.
-fn seconds(text: &str) -> Option<i64> {
+pub(crate) fn seconds(text: &str) -> Option<i64> {
     let made = text.parse::<Timestamp>().ok()?;
     Some(made.as_second()).filter(|_| made.to_zoned(TimeZone::UTC).year() >= YEAR_MIN)
 }

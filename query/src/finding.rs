@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compare::Comparison;
 use crate::cover::Part;
+use crate::created;
 
 /// What one image is built on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,6 +106,14 @@ pub struct Base {
     pub lambda: f64,
     /// What the base itself is built on: parent first, oldest last.
     pub lineage: Vec<Kin>,
+}
+
+impl Base {
+    /// Returns when the last of its images was made, as their configurations say: who builds the same again has it fresh.
+    pub fn created(&self) -> Option<&str> {
+        let known = self.images.iter().filter_map(|image| image.created.as_deref());
+        known.filter_map(|text| Some((created::seconds(text)?, text))).max().map(|(_, text)| text)
+    }
 }
 
 /// A stored image.

@@ -32,6 +32,7 @@ mod own;
 mod parts;
 mod rank;
 mod reference;
+mod remarks;
 mod row;
 mod scan;
 mod states;
@@ -48,6 +49,7 @@ pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerU
 pub use fleet::{Fleet, FleetImage, Freshness, Newest, family};
 pub use made_of::{Kind, MadeOf};
 pub use reference::{Reference, family_of, repository_of};
+pub use remarks::remarks;
 pub use row::{Level, Remark, Row, Rows, Rule};
 pub use states::{FileRow, State};
 pub use subject::{Layers, Subject};

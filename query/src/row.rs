@@ -64,6 +64,22 @@ pub enum Rule {
     FileForbidden,
 }
 
+impl Rule {
+    /// The rule as it is written everywhere.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BaseUnknown => "base-unknown",
+            Self::BaseUncertain => "base-uncertain",
+            Self::BaseOutdated => "base-outdated",
+            Self::BaseNotAllowed => "base-not-allowed",
+            Self::BaseForbidden => "base-forbidden",
+            Self::BaseTooOld => "base-too-old",
+            Self::ConfidenceTooLow => "confidence-too-low",
+            Self::FileForbidden => "file-forbidden",
+        }
+    }
+}
+
 /// How bad a remark is, as SARIF has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

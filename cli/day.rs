@@ -1,0 +1,64 @@
+//! Days: from what a person types, and as text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+/// A moment that was given as a day, its beginning in UTC, or as a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(Timestamp);
+
+impl Day {
+    /// Returns the day of a moment, in seconds since 1970.
+    pub fn of_unix_s(seconds: u64) -> Option<Self> {
+        Timestamp::from_second(i64::try_from(seconds).ok()?).ok().map(Self)
+    }
+
+    /// Returns the moment of an RFC 3339 time.
+    pub fn of_rfc3339(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    /// Returns how many whole days lie between an earlier moment and this one; negative if it was later.
+    pub fn days_since(self, earlier: Self) -> i64 {
+        (self.0.as_second() - earlier.0.as_second()).div_euclid(24 * 3600)
+    }
+}
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let ago = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok());
+        let ago = ago.and_then(|days| Timestamp::now().checked_sub((days.checked_mul(24)?).hours()).ok());
+        let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+        // A date alone is also read as the beginning of a time.
+        let moment = ago.or_else(|| text.parse().ok()).or_else(day);
+        moment.map(Self).ok_or_else(|| "a day is 2026-01-31, a time as of RFC 3339, or 30d ago".into())
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.to_zoned(TimeZone::UTC).date().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_times_are_read_and_nothing_else() {
+        let read = |text: &str| text.parse::<Day>().ok().map(|day| day.to_string());
+        assert_eq!(read("2024-02-29").as_deref(), Some("2024-02-29"));
+        assert_eq!(read("2024-02-29T23:30:00-01:00").as_deref(), Some("2024-03-01"));
+        assert_eq!(read("0d").as_deref(), Some(&Timestamp::now().to_string()[..10]));
+        assert_eq!(["2023-02-29", "yesterday", "", "d", "99999999999999999d"].map(read), [const { None }; 5]);
+        let [first, second]: [Day; 2] = ["2024-02-28", "2024-03-01"].map(|day| day.parse().expect("a day"));
+        assert_eq!((second.days_since(first), first.days_since(second)), (2, -2));
+    }
+}

@@ -1,0 +1,49 @@
+//! The forms that a report can take.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::{Report, csv, text};
+
+/// What files end with, for people.
+pub const ENDINGS: &str = ".txt, .jsonl, .csv";
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A summary for people
+    Text,
+    /// One object a line for each image
+    Jsonl,
+    /// One line for each image
+    Csv,
+}
+
+impl Format {
+    /// Returns the format that the name of a file means.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let endings =
+            [(".txt", Self::Text), (".jsonl", Self::Jsonl), (".ndjson", Self::Jsonl), (".csv", Self::Csv)];
+        endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
+    }
+
+    /// Writes a report.
+    pub fn write(self, report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
+        match self {
+            Self::Text => text::write(report, out),
+            Self::Jsonl => jsonl(report, out),
+            Self::Csv => csv::write(report, out),
+        }
+    }
+}
+
+fn jsonl(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
+    for row in report.rows() {
+        serde_json::to_writer(&mut *out, &row?).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}

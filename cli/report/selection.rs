@@ -1,0 +1,41 @@
+//! Which of the stored images a report is about.
+
+use layerprint_query::{Fleet, FleetImage};
+use layerprint_store::Index;
+
+use crate::args;
+use crate::day::Day;
+
+/// Returns the images that are meant, by their first name and ID.
+pub fn select<'f>(
+    index: &Index,
+    fleet: &'f Fleet,
+    wanted: &args::Selection,
+) -> anyhow::Result<Vec<&'f FleetImage>> {
+    let mut selected = Vec::new();
+    for image in fleet.images() {
+        if is_named(image, wanted) && fits(image, wanted) && is_since(image, wanted) {
+            selected.push(image);
+        }
+    }
+    let _ = index;
+    Ok(selected)
+}
+
+fn is_named(image: &FleetImage, wanted: &args::Selection) -> bool {
+    let is_meant = |pattern: &crate::pattern::Pattern| {
+        image.names.iter().any(|(name, _)| pattern.matches(name)) || pattern.is_id(&image.id)
+    };
+    let is_listed = wanted.images.is_empty() || wanted.images.iter().any(is_meant);
+    is_listed && !wanted.exclude.iter().any(is_meant)
+}
+
+fn fits(image: &FleetImage, wanted: &args::Selection) -> bool {
+    wanted.platform.as_ref().is_none_or(|platform| image.platform.fits(platform))
+}
+
+/// Images that do not say when they were made are not told to be older.
+fn is_since(image: &FleetImage, wanted: &args::Selection) -> bool {
+    let made = image.created.as_deref().and_then(Day::of_rfc3339);
+    wanted.since.is_none_or(|since| made.is_some_and(|made| made >= since))
+}

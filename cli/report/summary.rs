@@ -1,0 +1,121 @@
+//! A report in figures: sums by verdict, family, base and remark.
+
+use std::collections::BTreeMap;
+
+use layerprint_query::{Evidence, Row, Rule, Verdict};
+
+use super::Report;
+use crate::day::Day;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Images.
+    pub images: u64,
+    /// Sum of the sizes of their contents, those of each image counted once.
+    pub content_bytes: u64,
+    /// What of that no base of theirs has.
+    pub new_bytes: u64,
+    /// Images by what is said of them.
+    pub verdicts: BTreeMap<Answer, u64>,
+    /// Images by the family of their base.
+    pub families: BTreeMap<String, Group>,
+    /// Images by their base.
+    pub bases: BTreeMap<String, Group>,
+    /// How many days old bases were, of every image with a base that says when it was made; sorted.
+    pub base_ages_days: Vec<i64>,
+    /// Images by remark.
+    pub remarks: BTreeMap<Rule, u64>,
+}
+
+/// What is said of an image, in the order of certainty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    ByLayers,
+    ByContent,
+    Family,
+    /// Nothing; but others are built on it.
+    IsBase,
+    Unknown,
+}
+
+/// Images that have something in common.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// How many.
+    pub images: u64,
+    /// Those of them whose base is outdated.
+    pub outdated: u64,
+    /// Sum of the sizes of their contents.
+    pub content_bytes: u64,
+}
+
+impl Summary {
+    /// Sums a report.
+    pub fn of(report: &Report) -> anyhow::Result<Self> {
+        let mut summary = Self::default();
+        for row in report.rows() {
+            summary.add(&row?, report.as_of);
+        }
+        summary.base_ages_days.sort_unstable();
+        Ok(summary)
+    }
+
+    fn add(&mut self, row: &Row, as_of: Day) {
+        let content_bytes = row.finding.image.content_bytes;
+        self.images += 1;
+        self.content_bytes = self.content_bytes.saturating_add(content_bytes);
+        self.new_bytes = self.new_bytes.saturating_add(row.finding.new.bytes);
+        *self.verdicts.entry(Answer::of(row)).or_default() += 1;
+        for remark in &row.remarks {
+            *self.remarks.entry(remark.rule).or_default() += 1;
+        }
+        let Some(base) = row.finding.base.as_ref().filter(|_| row.finding.verdict == Verdict::Base) else {
+            return;
+        };
+        let made = base.created().and_then(Day::of_rfc3339);
+        self.base_ages_days.extend(made.map(|made| as_of.days_since(made)));
+        let outdated = u64::from(row.freshness.as_ref().is_some_and(|freshness| freshness.newer > 0));
+        let family = row.family.clone().unwrap_or_else(|| "(no name)".into());
+        for group in [
+            self.families.entry(family).or_default(),
+            self.bases.entry(crate::output::names(&base.names)).or_default(),
+        ] {
+            group.images += 1;
+            group.outdated += outdated;
+            group.content_bytes = group.content_bytes.saturating_add(content_bytes);
+        }
+    }
+}
+
+impl Summary {
+    /// Returns the age that half of the bases have at most, in days.
+    pub fn median_age_days(&self) -> Option<i64> {
+        self.base_ages_days.get(self.base_ages_days.len() / 2).copied()
+    }
+}
+
+impl Answer {
+    /// Returns what is said in a row.
+    pub fn of(row: &Row) -> Self {
+        let evidence = row.finding.base.as_ref().map(|base| base.evidence);
+        match (row.finding.verdict, evidence) {
+            (Verdict::Base, Some(Evidence::ChainId)) => Self::ByLayers,
+            (Verdict::Base, _) => Self::ByContent,
+            (Verdict::Family | Verdict::None, _) if row.children > 0 => Self::IsBase,
+            (Verdict::Family, _) => Self::Family,
+            (Verdict::None, _) => Self::Unknown,
+        }
+    }
+
+    /// What it is called.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::ByLayers => "base, by layers",
+            Self::ByContent => "base, by content",
+            Self::Family => "family only",
+            Self::IsBase => "none; others are built on it",
+            Self::Unknown => "none known",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A report as a page of text: sums, families, what to look at.
+
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+use comfy_table::Table;
+
+use super::Report;
+use super::summary::{Group, Summary};
+use crate::find::{BOLD, DIM};
+use crate::output::{align_right, bytes, count, counted, percent, plain, table};
+
+/// Families and bases that are listed.
+const GROUPS_MAX: usize = 12;
+/// Images that are listed for each remark.
+const IMAGES_MAX: usize = 5;
+
+/// Writes the page.
+pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
+    let summary = Summary::of(report)?;
+    let (images, size) = (counted(summary.images, "image"), bytes(summary.content_bytes));
+    writeln!(out, "{BOLD}{images}, {size}, as of {}{BOLD:#}\n", report.as_of)?;
+    print(out, &verdicts(&summary))?;
+    if let Some(days) = summary.median_age_days() {
+        writeln!(
+            out,
+            "half of the images with a base have one that is {} days old or older",
+            count(days.max(0).unsigned_abs())
+        )?;
+    }
+    groups(out, "FAMILY OF THE BASE", &summary, &summary.families)?;
+    groups(out, "BASE", &summary, &summary.bases)?;
+    remarks(out, report, &summary)?;
+    Ok(())
+}
+
+fn verdicts(summary: &Summary) -> Table {
+    let mut rows = table(&["ANSWER", "IMAGES", "SHARE"]);
+    for (answer, images) in &summary.verdicts {
+        rows.add_row([answer.told().to_owned(), count(*images), share(*images, summary.images)]);
+    }
+    let new = share(summary.new_bytes, summary.content_bytes);
+    rows.add_row(["bytes that no base has".to_owned(), bytes(summary.new_bytes), new]);
+    align_right(&mut rows, &[1, 2]);
+    rows
+}
+
+fn groups(
+    out: &mut dyn Write,
+    title: &str,
+    summary: &Summary,
+    groups: &std::collections::BTreeMap<String, Group>,
+) -> io::Result<()> {
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let mut largest: Vec<(&String, &Group)> = groups.iter().collect();
+    largest.sort_by_key(|(name, group)| (Reverse(group.images), *name));
+    let mut rows = table(&[title, "IMAGES", "SHARE", "OUTDATED", "SIZE"]);
+    for (name, group) in largest.iter().take(GROUPS_MAX) {
+        rows.add_row([
+            plain(name).into_owned(),
+            count(group.images),
+            share(group.images, summary.images),
+            count(group.outdated),
+            bytes(group.content_bytes),
+        ]);
+    }
+    align_right(&mut rows, &[1, 2, 3, 4]);
+    writeln!(out)?;
+    print(out, &rows)?;
+    match largest.len().checked_sub(GROUPS_MAX) {
+        Some(others) if others > 0 => writeln!(out, "{DIM}and {} more{DIM:#}", count(others as u64)),
+        _ => Ok(()),
+    }
+}
+
+fn remarks(out: &mut dyn Write, report: &Report, summary: &Summary) -> anyhow::Result<()> {
+    for (rule, images) in &summary.remarks {
+        writeln!(out, "\n{BOLD}{}{BOLD:#}  {}", rule.word(), counted(*images, "image"))?;
+        let mut left = IMAGES_MAX;
+        for row in report.rows() {
+            let row = row?;
+            let Some(remark) = row.remarks.iter().find(|remark| remark.rule == *rule) else { continue };
+            writeln!(out, "  {}  {DIM}{}{DIM:#}", plain(&row.finding.source), plain(&remark.message))?;
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share is for reading; counts are far below 2^52")]
+fn share(part: u64, whole: u64) -> String {
+    percent(if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
+}

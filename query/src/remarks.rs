@@ -1,0 +1,32 @@
+//! What there is to say about a row of a report, whatever anybody's policy is.
+
+use crate::finding::Verdict;
+use crate::row::{Level, Remark, Row, Rule};
+
+/// Returns the remarks about a row whose children are counted. What is itself a base of others needs none.
+pub fn remarks(row: &Row) -> Vec<Remark> {
+    [unexplained(row), outdated(row)].into_iter().flatten().collect()
+}
+
+fn unexplained(row: &Row) -> Option<Remark> {
+    let rule = match row.finding.verdict {
+        Verdict::None => Rule::BaseUnknown,
+        Verdict::Family => Rule::BaseUncertain,
+        Verdict::Base => return None,
+    };
+    let message = row.finding.reason.clone();
+    (row.children == 0).then_some(Remark { rule, level: Level::Warning, message })
+}
+
+fn outdated(row: &Row) -> Option<Remark> {
+    let newest =
+        row.freshness.as_ref().and_then(|freshness| Some((freshness.newer, freshness.newest.as_ref()?)));
+    let (newer, newest) = newest?;
+    let base = row.finding.base.as_ref()?;
+    let day = newest.created.get(..10).unwrap_or(&newest.created);
+    let (are, s) = if newer == 1 { ("is", "") } else { ("are", "s") };
+    let names = newest.names.join(", ");
+    let base = base.names.join(", ");
+    let message = format!("{newer} newer image{s} than {base} {are} stored, the last is {names} of {day}");
+    Some(Remark { rule: Rule::BaseOutdated, level: Level::Warning, message })
+}
