@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Span, Timestamp};
 
 /// A moment that was given as a day, its beginning in UTC, or as a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,8 @@ impl FromStr for Day {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let ago = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok());
-        let ago = ago.and_then(|days| Timestamp::now().checked_sub((days.checked_mul(24)?).hours()).ok());
+        let span = ago.and_then(|days| Span::new().try_hours(days.checked_mul(24)?).ok());
+        let ago = span.and_then(|span| Timestamp::now().checked_sub(span).ok());
         let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
         // A date alone is also read as the beginning of a time.
         let moment = ago.or_else(|| text.parse().ok()).or_else(day);
