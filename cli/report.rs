@@ -24,6 +24,7 @@ use rayon::prelude::*;
 use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
+use crate::output::counted;
 use crate::progress::{bar, complain};
 use crate::replace::replace;
 use crate::store::Published;
@@ -64,6 +65,9 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         return Ok(Status::Nothing);
     }
     let spool = spool(command, &outputs, &fleet)?;
+    if command.resume && !global.quiet {
+        complain(&format!("asked before: {}", counted(spool.len() as u64, "image")));
+    }
     let failed = compute(global, command, &published, &fleet, &images, &spool)?;
     failed.iter().for_each(Trouble::complain);
     let is_there = |image: &&&FleetImage| spool.has(&image.id);
@@ -190,7 +194,7 @@ impl Outputs {
             written.with_context(|| path.display().to_string())?;
         }
         match self.stdout {
-            Some(Format::Text) => format::Format::Text.write(report, &mut anstream::stdout().lock()),
+            Some(Format::Text) => text::write(report, &mut anstream::stdout().lock()),
             Some(format) => {
                 let mut out = io::BufWriter::new(io::stdout().lock());
                 format.write(report, &mut out)?;

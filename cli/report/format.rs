@@ -30,10 +30,10 @@ impl Format {
         endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
     }
 
-    /// Writes a report.
+    /// Writes a report to a file or pipe: without colours.
     pub fn write(self, report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         match self {
-            Self::Text => text::write(report, out),
+            Self::Text => text::write(report, &mut anstream::StripStream::new(out)),
             Self::Jsonl => jsonl(report, out),
             Self::Csv => csv::write(report, out),
         }
