@@ -33,11 +33,17 @@ impl Format {
     /// Writes a report to a file or pipe: without colours.
     pub fn write(self, report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         match self {
-            Self::Text => text::write(report, &mut anstream::StripStream::new(out)),
+            Self::Text => plain_text(report, out),
             Self::Jsonl => jsonl(report, out),
             Self::Csv => csv::write(report, out),
         }
     }
+}
+
+fn plain_text(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut page = anstream::StripStream::new(Vec::new());
+    text::write(report, &mut page)?;
+    Ok(out.write_all(&page.into_inner())?)
 }
 
 fn jsonl(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
