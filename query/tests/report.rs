@@ -73,8 +73,8 @@ fn without_a_date_or_a_name_nothing_is_said_to_be_fresh() {
 fn an_image_is_the_sum_of_what_it_is_made_of() {
     let debian = release("debian:12", "2025-01-01", 0);
     let python = debian.clone().named("python:3").layer(Layer::new().files("opt/python", 3, 0..200));
-    let node = image("node:22").layer(Layer::new().files("usr/local/node", 5, 0..200));
-    let app = python.clone().named("app:1").layer(Layer::new().files("usr/local/node", 5, 0..200).files(
+    let node = image("node:22").layer(Layer::new().files("usr/local/node", 5, 0..100));
+    let app = python.clone().named("app:1").layer(Layer::new().files("usr/local/node", 5, 0..100).files(
         "srv",
         7,
         0..40,
@@ -86,7 +86,7 @@ fn an_image_is_the_sum_of_what_it_is_made_of() {
         let expected = json!([
             ["ancestor", ["debian:12"], 360],
             ["base", ["python:3"], 200],
-            ["part", ["node:22"], 200],
+            ["part", ["node:22"], 100],
             ["new", [], 40],
         ]);
         assert_eq!(Value::Array(row.made_of.iter().map(told).collect()), expected);
