@@ -79,16 +79,18 @@ fn an_image_is_the_sum_of_what_it_is_made_of() {
         7,
         0..40,
     ));
-    for app in [app.clone(), app.squashed()] {
+    let layered = json!([
+        ["ancestor", ["debian:12"], 360],
+        ["base", ["python:3"], 200],
+        ["part", ["node:22"], 100],
+        ["new", [], 40],
+    ]);
+    // Squashed, it may as well be built on the other one.
+    let squashed = json!([["relative", ["python:3"], 560], ["part", ["node:22"], 100], ["new", [], 40]]);
+    for (app, expected) in [(app.clone(), layered), (app.squashed(), squashed)] {
         let stored = store([&debian, &python, &node, &app]);
         let row = row(&stored, &app);
         let told = |part: &layerprint_query::MadeOf| json!([part.kind, part.names, part.contents]);
-        let expected = json!([
-            ["ancestor", ["debian:12"], 360],
-            ["base", ["python:3"], 200],
-            ["part", ["node:22"], 100],
-            ["new", [], 40],
-        ]);
         assert_eq!(Value::Array(row.made_of.iter().map(told).collect()), expected);
         let bytes: u64 = row.made_of.iter().map(|part| part.bytes).sum();
         assert_eq!(bytes, row.finding.image.content_bytes);
