@@ -249,3 +249,24 @@ fn a_report_goes_on_where_it_was_stopped() {
     let nowhere = world.run(&["report", "--resume"]);
     assert_eq!(nowhere.status, 2);
 }
+
+#[test]
+fn an_image_that_cannot_be_read_is_told_and_stops_no_other() {
+    let world = fleet();
+    let rows = lines(&good(&world, &["report", "--json"]));
+    let packs = fs::read_dir(world.path("store/packs")).unwrap();
+    let pack = packs
+        .map(|entry| entry.unwrap().path())
+        .max_by_key(|path| fs::metadata(path).unwrap().len())
+        .unwrap();
+    let mut bytes = fs::read(&pack).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&pack, &bytes).unwrap();
+    let Ran { status, stdout, stderr } = world.run(&["report", "--json"]);
+    assert_eq!(status, 2, "{stderr}");
+    let told = lines(&stdout);
+    let failed = stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    assert!(failed > 0 && !told.is_empty(), "{stderr}");
+    assert_eq!(told.len() + failed, rows.len(), "{stderr}");
+}
