@@ -72,6 +72,16 @@ pub struct Global {
     pub quiet: bool,
 }
 
+/// How a command that answers in rows prints them, where it is not as JSON.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Tabular {
+    /// Print CSV with a header
+    ///
+    /// Lists are one cell, joined by `; `. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read images into the store
@@ -326,6 +336,8 @@ pub struct Children {
     /// Also list what is built on these, and so on
     #[arg(long)]
     pub transitive: bool,
+    #[command(flatten)]
+    pub tabular: Tabular,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -350,6 +362,8 @@ pub struct List {
     /// Only images one of whose names contains this
     #[arg(value_name = "TEXT")]
     pub filter: Option<String>,
+    #[command(flatten)]
+    pub tabular: Tabular,
 }
 
 #[derive(Debug, ClapArgs)]

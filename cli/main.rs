@@ -16,6 +16,7 @@ mod list;
 mod output;
 mod progress;
 mod reindex;
+mod rows;
 mod show;
 mod signals;
 mod stats;
