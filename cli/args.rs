@@ -145,6 +145,22 @@ Exit status:
   1  no stored image is built on it
   2  something failed")]
     Children(Children),
+    /// List the stored images that have a file, wherever it stands in them
+    ///
+    /// Tells in which layers and at which paths the very same bytes stand, under whatever name. An image is `visible` if a
+    /// container sees the file, `hidden` if it is only in a layer below: deleted or replaced, but still shipped. Asks the
+    /// index, and reads only layers of images that have it, each once.
+    #[command(after_long_help = "\
+Examples:
+  layerprint who-has log4j-core-2.14.1.jar
+  layerprint who-has --json blake3:af1349b9... | jq -r 'select(.state == \"visible\") | .names[0]'
+  layerprint who-has --csv bad/*.jar > affected.csv
+
+Exit status:
+  0  somebody has it, or one of them
+  1  no stored image has it
+  2  something failed")]
+    WhoHas(WhoHas),
     /// Show how it works, on images made from files of this machine
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
@@ -336,6 +352,15 @@ pub struct Children {
     /// Also list what is built on these, and so on
     #[arg(long)]
     pub transitive: bool,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WhoHas {
+    /// A file, - for standard input, or the BLAKE3 hash of its bytes in hexadecimal (can be repeated)
+    #[arg(value_name = "FILE|HASH", required = true)]
+    pub contents: Vec<String>,
     #[command(flatten)]
     pub tabular: Tabular,
 }

@@ -22,6 +22,7 @@ mod signals;
 mod stats;
 mod store;
 mod subjects;
+mod who_has;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Find(command) => find::run(&args.global, command),
         Command::Explain(command) => explain::run(&args.global, command),
         Command::Children(command) => children::run(&args.global, command),
+        Command::WhoHas(command) => who_has::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),
