@@ -145,6 +145,20 @@ Exit status:
   1  no stored image is built on it
   2  something failed")]
     Children(Children),
+    /// List the stored images that are built on the same base as one
+    ///
+    /// Finds the base of an image, stored or not, and lists the other stored images that are built on it. Those with the very
+    /// same contents as the image are marked.
+    #[command(after_long_help = format!(
+        "{SOURCES}\n\nExamples:\n  \
+         layerprint siblings my/app:1\n  \
+         layerprint siblings --json app.tar | jq -r 'select(.same) | .names[0]'\n\n\
+         Exit status:\n  \
+         0  there are some\n  \
+         1  no base of it is known, or nothing else is built on that\n  \
+         2  something failed"
+    ))]
+    Siblings(Siblings),
     /// List the stored images that have a file, wherever it stands in them
     ///
     /// Tells in which layers and at which paths the very same bytes stand, under whatever name. An image is `visible` if a
@@ -352,6 +366,18 @@ pub struct Children {
     /// Also list what is built on these, and so on
     #[arg(long)]
     pub transitive: bool,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Siblings {
+    /// The image: a source (see --help), or the name or ID of a stored one
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Take only images for this platform: os/architecture[/variant]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub platform: Option<Platform>,
     #[command(flatten)]
     pub tabular: Tabular,
 }

@@ -18,6 +18,7 @@ mod progress;
 mod reindex;
 mod rows;
 mod show;
+mod siblings;
 mod signals;
 mod stats;
 mod store;
@@ -47,6 +48,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Find(command) => find::run(&args.global, command),
         Command::Explain(command) => explain::run(&args.global, command),
         Command::Children(command) => children::run(&args.global, command),
+        Command::Siblings(command) => siblings::run(&args.global, command),
         Command::WhoHas(command) => who_has::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
