@@ -27,7 +27,9 @@ fn images() -> Vec<Image> {
         base.clone().named(name).layer(files(&format!("srv/{name}"), 3)).created("2025-08-01T00:00:00Z")
     };
     let squashed = on(&old, "shop").named("shop:squashed").squashed().unwrap();
-    vec![on(&old, "shop:1"), squashed, on(&new, "shop:2"), on(&slim, "tool:1"), old, new, slim, other()]
+    let paying = on(&new, "shop:2").label("team", "payments").label("tier", "");
+    let tool = on(&slim, "tool:1").label("team", "tools");
+    vec![on(&old, "shop:1"), squashed, paying, tool, old, new, slim, other()]
 }
 
 fn fleet() -> World {
@@ -190,6 +192,8 @@ fn only_the_images_that_are_meant_are_reported() {
     assert_eq!(named(&["--since", "2025-08-01"]), ["other:1", "shop:1", "shop:2", "shop:squashed", "tool:1"]);
     assert_eq!(named(&["corp/*", "--since", "2025-06-01T00:00:01Z"]), ["corp/base:1.2-slim"]);
     assert_eq!(named(&["--platform", "linux/amd64"]).len(), 8);
+    assert_eq!(named(&["--label", "team"]), ["shop:2", "tool:1"]);
+    assert_eq!(named(&["--label", "team=payments", "--label", "tier="]), ["shop:2"]);
     let none = world.run(&["report", "--platform", "linux/arm64"]);
     assert_eq!(
         (none.status, none.stdout.as_str(), none.stderr.as_str()),
@@ -234,10 +238,7 @@ fn a_report_goes_on_where_it_was_stopped() {
         let resumed = world.run(&["report", "-o", "fleet.jsonl", "--resume"]);
         let kept = count(&rows[..length]).saturating_sub(1);
         let plural = if kept == 1 { "" } else { "s" };
-        assert_eq!(
-            (resumed.status, resumed.stderr),
-            (0, format!("{kept} image{plural} were asked before\n"))
-        );
+        assert_eq!((resumed.status, resumed.stderr), (0, format!("asked before: {kept} image{plural}\n")));
         assert_eq!(fs::read_to_string(world.path("fleet.jsonl")).unwrap(), whole);
         assert!(!spool.exists());
     }

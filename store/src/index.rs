@@ -8,6 +8,7 @@
 mod columns;
 mod current;
 mod draft;
+mod holders;
 mod merge;
 mod postings;
 pub(crate) mod publisher;
@@ -31,12 +32,13 @@ use crate::layout::Layout;
 use crate::pack::Packs;
 use crate::recent::RecentLayers;
 use crate::record::{ImageRecord, Platform};
-use crate::store::Store;
+use crate::store::{Store, document_of};
 
 use current::Current;
 use segment::Segment;
 use state::{IndexedImage, NO_NODE, State};
 
+pub use holders::Holder;
 pub use state::ImageAt;
 
 /// Segments of this size together are checked as a whole when they are opened; of larger ones every part is checked when
@@ -258,12 +260,31 @@ impl Index {
         if let Some(found) = self.recent.get(layer) {
             return Ok(Some(found));
         }
-        let Some(number) = self.state.layer_of_diff_id(layer)? else { return Ok(None) };
-        let key = frame_key(Tree::Bodies, layer.as_bytes());
-        let bytes = self.packs.read(self.state.place(number)?, FrameKind::Value, key)?;
+        let Some(bytes) = self.body(layer)? else { return Ok(None) };
         let fingerprint = Arc::new(body::decode(&bytes).map_err(StoreError::body(*layer))?);
         self.recent.insert(*layer, Arc::clone(&fingerprint));
         Ok(Some(fingerprint))
+    }
+
+    /// Returns the distinct contents of a layer, sorted, without decoding its paths. Nothing is kept.
+    pub fn layer_contents(&self, layer: &DiffId) -> Result<Option<Vec<Content>>> {
+        let body = self.body(layer)?;
+        body.map(|body| body::decode_contents(&body).map_err(StoreError::body(*layer))).transpose()
+    }
+
+    /// Returns the entries of a layer as they are encoded.
+    fn body(&self, layer: &DiffId) -> Result<Option<Vec<u8>>> {
+        let Some(number) = self.state.layer_of_diff_id(layer)? else { return Ok(None) };
+        let key = frame_key(Tree::Bodies, layer.as_bytes());
+        self.packs.read(self.state.place(number)?, FrameKind::Value, key).map(Some)
+    }
+
+    /// Returns a document that came with an image.
+    pub fn document(&self, document: &BlobDigest) -> Result<Option<Vec<u8>>> {
+        let Some(place) = self.state.document(document)? else { return Ok(None) };
+        let key = document.to_key();
+        let compressed = self.packs.read(place, FrameKind::Value, frame_key(Tree::Documents, &key))?;
+        document_of(&key, &compressed).map(Some)
     }
 
     /// Returns what every image for a platform has of some contents, which are sorted and differ. Images that have none
