@@ -12,7 +12,7 @@ use crate::tree::{FileNumbers, Folder, Tree};
 
 /// Contents that a folder must have held to count as cleared away, if none of them is left. Fewer may be missing for any
 /// reason, each its own.
-const GONE_MIN: usize = 8;
+const GONE_MIN: u32 = 8;
 
 /// Which candidates hold a content: a bit for each.
 pub(crate) type Holders = u32;
@@ -141,7 +141,10 @@ fn of<'a>(base: &'a Tree, image: &Seen, holders: &[Holders]) -> Fates<'a> {
         all.sort_unstable_by_key(|fated| fated.file);
     }
     let mut cleared = Vec::new();
-    clear(base, &mut all, (0, 0), &mut cleared);
+    if !base.folders().is_empty() {
+        let sums = Sums::of(&all, base.numbers().len());
+        Clearing { tree: base, sums, fated: &mut all, cleared: &mut cleared }.clear(0, 0);
+    }
     Fates { tree: base, all, cleared }
 }
 
@@ -157,31 +160,65 @@ fn fate(file: &FileNumbers, image: &Seen, holders: &[Holders]) -> Fate {
     }
 }
 
-/// Marks what went with whole folders, the outermost of them. A few of its contents may stand elsewhere, too. `fated` are
-/// the contents of one folder by path, `outer` is the length of the path of the folder around it.
-fn clear(tree: &Tree, fated: &mut [Fated], (folder, outer): (usize, u32), cleared: &mut Vec<u64>) {
-    let missing = fated.iter().filter(|fated| fated.fate == Fate::Missing).count();
-    if missing < GONE_MIN {
-        return;
-    }
-    let Folder { next, path_bytes, .. } = tree.folders()[folder];
-    let moved = fated.iter().filter(|fated| fated.fate == Fate::Moved).count();
-    if missing >= moved && missing + moved == fated.len() {
-        // One at the root holds itself.
-        let holder = if outer == 0 { path_bytes } else { outer };
-        let gone = fated.iter_mut().filter(|fated| fated.fate == Fate::Missing);
-        gone.for_each(|fated| fated.cleared = holder.saturating_sub(1));
-        cleared.push(missing as u64);
-        return;
-    }
-    let (mut rest, mut inner) = (fated, folder + 1);
-    while inner < next as usize {
-        let Folder { start, end, next, .. } = tree.folders()[inner];
-        let (_, others) = rest.split_at_mut(rest.partition_point(|fated| fated.file < start));
-        let (below, others) = others.split_at_mut(others.partition_point(|fated| fated.file < end));
-        if below.len() >= GONE_MIN {
-            clear(tree, below, (inner, path_bytes), cleared);
+/// For each file of a candidate: of those before it, how many have a fate, are missing, and moved.
+struct Sums(Vec<[u32; 3]>);
+
+impl Sums {
+    fn of(fated: &[Fated], files: usize) -> Self {
+        let mut sums = vec![[0; 3]; files + 1];
+        for fated in fated {
+            let is = [true, fated.fate == Fate::Missing, fated.fate == Fate::Moved];
+            sums[fated.file as usize + 1] = is.map(u32::from);
         }
-        (rest, inner) = (others, next as usize);
+        for file in 1..sums.len() {
+            let before = sums[file - 1];
+            sums[file].iter_mut().zip(before).for_each(|(sum, before)| *sum += before);
+        }
+        Self(sums)
+    }
+
+    /// Returns the same for the files of a folder.
+    fn within(&self, folder: &Folder) -> [u32; 3] {
+        let (start, end) = (self.0[folder.start as usize], self.0[folder.end as usize]);
+        [end[0] - start[0], end[1] - start[1], end[2] - start[2]]
+    }
+}
+
+/// Marks what went with whole folders, the outermost of them. A few of its contents may stand elsewhere, too.
+struct Clearing<'f> {
+    tree: &'f Tree,
+    sums: Sums,
+    /// By path.
+    fated: &'f mut Vec<Fated>,
+    cleared: &'f mut Vec<u64>,
+}
+
+impl Clearing<'_> {
+    /// Looks at a folder; `outer` is the length of the path of the folder around it.
+    fn clear(&mut self, number: usize, outer: u32) {
+        let folder = self.tree.folders()[number];
+        let [all, missing, moved] = self.sums.within(&folder);
+        if missing < GONE_MIN {
+            return;
+        }
+        if missing >= moved && missing + moved == all {
+            // One at the root holds itself.
+            let holder = if outer == 0 { folder.path_bytes } else { outer };
+            self.mark(&folder, holder.saturating_sub(1));
+            self.cleared.push(missing.into());
+            return;
+        }
+        let mut inner = number + 1;
+        while inner < folder.next as usize {
+            self.clear(inner, folder.path_bytes);
+            inner = self.tree.folders()[inner].next as usize;
+        }
+    }
+
+    fn mark(&mut self, folder: &Folder, holder_bytes: u32) {
+        let place = |file: u32| self.fated.partition_point(|fated| fated.file < file);
+        let range = place(folder.start)..place(folder.end);
+        let gone = self.fated[range].iter_mut().filter(|fated| fated.fate == Fate::Missing);
+        gone.for_each(|fated| fated.cleared = holder_bytes);
     }
 }

@@ -339,13 +339,15 @@ impl Rule<'_> {
         let Some(first) = files.first() else { return };
         let depth = first.below[..folder_bytes].iter().filter(|byte| **byte == b'/').count();
         let present = files.iter().filter(|file| file.place.is_some()).count() as u64;
-        // What is less in one folder is no more further down. At the root it may be all that the donor has.
-        let is_too_few = folder_bytes > 0 && present < self.least().1;
-        if depth > DEPTH_MAX || present == 0 || is_too_few {
+        if depth > DEPTH_MAX || present == 0 {
             return;
         }
         if self.counts(&first.below[..folder_bytes], files) {
             places.extend(files.iter().filter_map(|file| file.place));
+            return;
+        }
+        // What is less in a folder is no more further down.
+        if present < self.least().1 {
             return;
         }
         for folder in files.chunk_by(|a, b| same_folder(a.below, b.below, folder_bytes)) {

@@ -6,7 +6,8 @@
 //! [`compare`](mod@compare) counts what is left of it, `judge` says whether that makes it the base, looking at how far the two
 //! agree (`agree`), `confidence` how likely that is right, `lineage` what the base itself is built on, and `cover` which
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
-//! [`Finding`]. [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
+//! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
+//! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
 
 mod agree;
 mod best;

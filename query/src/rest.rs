@@ -8,6 +8,9 @@ use crate::folders::Shift;
 use crate::seen::Seen;
 use crate::tree::FileNumbers;
 
+/// So many paths are compared one by one rather than searched among all.
+const FEW: usize = 8;
+
 /// Files of an image that nothing explains; empty ones are left out.
 #[derive(Clone)]
 pub(crate) struct Rest<'a> {
@@ -78,10 +81,20 @@ impl<'a> Rest<'a> {
         let ordinal = self.image.ordinal_of(file.content).filter(|ordinal| self.counts[*ordinal] > 0)?;
         let place = match shift.from == shift.to {
             true => self.image.file_at(file.path)?,
-            false => self.image.tree.file_at(&join(&shift.to, below))?,
+            // Looked for among the files with this content, of which there are few.
+            false => self.place_at(ordinal, &shift.to, below)?,
         };
         let is_same = self.image.tree.numbers()[place].ordinal as usize == ordinal;
         (is_same && self.is_left[place]).then_some(place)
+    }
+
+    fn place_at(&self, ordinal: usize, folder: &[u8], below: &[u8]) -> Option<usize> {
+        let (files, tree) = (self.image.files_of(ordinal), &self.image.tree);
+        if files.len() > FEW {
+            return tree.file_at(&join(folder, below));
+        }
+        let is_there = |file: &usize| is_joined(tree.path(*file), folder, below);
+        files.iter().map(|file| *file as usize).find(is_there)
     }
 
     /// Returns the path and the content of a file.
@@ -100,5 +113,18 @@ impl<'a> Rest<'a> {
         let files = ordinal.filter(|ordinal| self.counts[*ordinal] > 0);
         let files = files.map_or(&[][..], |ordinal| self.image.files_of(ordinal));
         files.iter().map(|file| *file as usize).filter(|file| self.is_left[*file])
+    }
+}
+
+/// Returns true if a path is that of something below a folder, as [`join`] writes it.
+fn is_joined(path: &[u8], folder: &[u8], below: &[u8]) -> bool {
+    match (folder, below) {
+        (b"", alone) | (alone, b"") => path == alone,
+        (folder, below) => {
+            path.len() == folder.len() + 1 + below.len()
+                && path[folder.len()] == b'/'
+                && path.ends_with(below)
+                && path.starts_with(folder)
+        }
     }
 }
