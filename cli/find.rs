@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use layerprint_ingest::Options;
-use layerprint_query::{Base, Evidence, Finding, Part, RunnerUp, Subject, Verdict};
+use layerprint_query::{Base, Evidence, Finding, Part, Questions, RunnerUp, Subject, Verdict, find};
 
 use crate::args::{Find, Global};
 use crate::batch::{self, Answers, CannotTell};
@@ -58,11 +58,17 @@ fn batch(global: &Global, command: &Find) -> anyhow::Result<Status> {
         store: None,
     };
     let tally = Tally::default();
+    let index = published.index();
+    let questions = Questions::new(&index);
     let ask = |origin: &str, subject: &Subject| {
-        ask(&published, origin, subject, &|finding| {
-            tally.count(finding.verdict);
-            print_json_now(finding)
-        })
+        let finding = match questions.find(subject, origin) {
+            // Built again, it is another index.
+            Err(error) if error.is_segment() => published.ask(|index| find(index, subject, origin))?,
+            answer => answer?,
+        };
+        tally.count(finding.verdict);
+        print_json_now(&finding).context(CannotTell)?;
+        Ok(status_of(finding.verdict))
     };
     let trouble = |trouble: &Trouble| {
         tally.failed.fetch_add(1, Ordering::Relaxed);
@@ -82,7 +88,7 @@ fn ask(
     subject: &Subject,
     on_finding: &dyn Fn(&Finding) -> anyhow::Result<()>,
 ) -> anyhow::Result<Status> {
-    let finding = published.ask(|index| layerprint_query::find(index, subject, origin))?;
+    let finding = published.ask(|index| find(index, subject, origin))?;
     on_finding(&finding).context(CannotTell)?;
     Ok(status_of(finding.verdict))
 }

@@ -108,11 +108,13 @@ fn compute(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let bar = bar(global.quiet, "images asked");
     bar.set_length(images.len() as u64);
+    let mut in_order = images.to_vec();
+    in_order.sort_unstable_by_key(|image| image.place);
     let failed = Mutex::new(Vec::new());
     let asked = pool.install(|| {
         published.ask(|index| {
             let rows = Rows::new(index, fleet);
-            let left = images.par_iter().filter(|image| !spool.has(&image.id));
+            let left = in_order.par_iter().filter(|image| !spool.has(&image.id));
             left.try_for_each(|image| {
                 let told = add(&rows, image, spool, &failed);
                 bar.inc(1);
