@@ -175,6 +175,22 @@ Exit status:
   1  no stored image has it
   2  something failed")]
     WhoHas(WhoHas),
+    /// Add up what images would save that could be built on shared layers
+    ///
+    /// Asks every stored image what it is built on. Where the base is found by content, its files are in layers of the
+    /// image's own (squashed, exported, or built on a rebuild): what of them the base's layers hold would not have to be stored
+    /// again. Then says what all images take: each by itself, with layers shared, as registries do, and with contents shared. Sizes
+    /// are those of files, uncompressed; each distinct layer counts once.
+    #[command(after_long_help = "\
+Examples:
+  layerprint savings
+  layerprint savings --csv > savings.csv
+
+Exit status:
+  0  something would be saved by building on shared layers
+  1  no stored image has a base that it shares no layers with
+  2  something failed")]
+    Savings(Savings),
     /// Show how it works, on images made from files of this machine
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
@@ -387,6 +403,15 @@ pub struct WhoHas {
     /// A file, - for standard input, or the BLAKE3 hash of its bytes in hexadecimal (can be repeated)
     #[arg(value_name = "FILE|HASH", required = true)]
     pub contents: Vec<String>,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Savings {
+    /// Ask so many images at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
     #[command(flatten)]
     pub tabular: Tabular,
 }

@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod reindex;
 mod rows;
+mod savings;
 mod show;
 mod siblings;
 mod signals;
@@ -50,6 +51,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Children(command) => children::run(&args.global, command),
         Command::Siblings(command) => siblings::run(&args.global, command),
         Command::WhoHas(command) => who_has::run(&args.global, command),
+        Command::Savings(command) => savings::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),

@@ -173,3 +173,43 @@ IMAGE ID      LAYERS     KEPT  EVIDENCE    SAME  NAMES
     assert_eq!(world.run(&["siblings", "other.tar"]), Ran { status: 1, stderr: none.into(), ..done("") });
     assert_eq!(world.run(&["siblings", "absent"]).status, 2);
 }
+
+#[test]
+fn savings_are_told_by_base_with_what_all_images_take() {
+    let world = World::with_base();
+    let one = base().named("one:1").layer(files("srv/one", 3)).squashed().unwrap();
+    world.save("images.tar", &[one, base().named("two:1").layer(files("srv/two", 2))]);
+    let nothing = world.run(&["savings"]);
+    assert_eq!(nothing.status, 1);
+    assert_eq!(nothing.stderr, "no stored image has a base that it shares no layers with\n");
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    let text = "\
+WHAT                   IMAGES  LAYERS  CONTENTS        SIZE       SAVED
+if built on base:1          1       1            419.92 KiB  390.62 KiB
+if all these were           1       1            419.92 KiB  390.62 KiB
+every image by itself       3                      1.19 MiB
+with layers shared                  3            830.07 KiB  390.62 KiB
+with contents shared                         45  439.45 KiB  390.62 KiB
+";
+    assert_eq!(world.run(&["savings"]), done(text));
+    let told = world.json(&["savings", "--json", "--jobs", "1"]);
+    let row = |kind: &str, base: Value, figures: [Value; 5]| {
+        let [images, layers, contents, bytes, saved_bytes] = figures;
+        json!({
+            "kind": kind, "base": base, "images": images, "layers": layers, "contents": contents, "bytes": bytes,
+            "saved_bytes": saved_bytes,
+        })
+    };
+    let expected = [
+        row("base", json!(["base:1"]), [json!(1), json!(1), Value::Null, json!(429_997), json!(400_000)]),
+        row("rebased", Value::Null, [json!(1), json!(1), Value::Null, json!(429_997), json!(400_000)]),
+        row("images", Value::Null, [json!(3), Value::Null, Value::Null, json!(1_249_995), Value::Null]),
+        row("layers", Value::Null, [Value::Null, json!(3), Value::Null, json!(849_995), json!(400_000)]),
+        row("contents", Value::Null, [Value::Null, Value::Null, json!(45), json!(449_995), json!(400_000)]),
+    ];
+    assert_eq!(told, expected);
+    let csv = world.run(&["savings", "--csv"]).stdout;
+    let rows = csv_rows(&csv, "kind,base,images,layers,contents,bytes,saved_bytes");
+    assert_eq!(rows[0][..3], ["base", "base:1", "1"]);
+    assert_eq!(rows[4][2..], ["", "", "45", "449995", "400000"]);
+}
