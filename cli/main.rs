@@ -5,6 +5,7 @@ mod batch;
 mod children;
 mod counted;
 mod demo;
+mod duplicates;
 mod error;
 mod explain;
 mod export;
@@ -51,6 +52,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Children(command) => children::run(&args.global, command),
         Command::Siblings(command) => siblings::run(&args.global, command),
         Command::WhoHas(command) => who_has::run(&args.global, command),
+        Command::Duplicates(command) => duplicates::run(&args.global, command),
         Command::Savings(command) => savings::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),

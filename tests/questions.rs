@@ -213,3 +213,53 @@ with contents shared                         45  439.45 KiB  390.62 KiB
     assert_eq!(rows[0][..3], ["base", "base:1", "1"]);
     assert_eq!(rows[4][2..], ["", "", "45", "449995", "400000"]);
 }
+
+#[test]
+fn duplicates_are_listed_in_groups() {
+    let world = World::with_base();
+    let none = Ran {
+        status: 1,
+        stderr: "0 groups of equal images, 0 groups of layers that are nearly equal\n".into(),
+        ..done("")
+    };
+    assert_eq!(world.run(&["duplicates"]), none);
+    let app = base().named("app:1").layer(files("srv", 2));
+    let squashed = app.clone().named("squashed:1").squashed().unwrap();
+    world.save("images.tar", &[app, squashed]);
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    let [app, squashed] = ["app:1", "squashed:1"].map(|name| id_of(&world, name));
+    let layer_of = |name: &str| layers_of(&world, name)[0].clone();
+    let (base, flat) = (layer_of("base:1"), layer_of("squashed:1"));
+    let text = format!(
+        "\
+GROUP  WHAT   ID              SHARE        SIZE       SAVED  IMAGES
+    1  image  {}  100.0 %  410.15 KiB           -  app:1
+    1  image  {}  100.0 %  410.15 KiB  410.15 KiB  squashed:1
+    2  layer  {}  100.0 %  410.15 KiB           -  squashed:1
+    2  layer  {}   95.2 %  390.62 KiB  390.62 KiB  app:1; base:1
+",
+        shortened(&app),
+        shortened(&squashed),
+        shortened(&flat),
+        shortened(&base)
+    );
+    let stderr = "1 group of equal images, 1 group of layers that are nearly equal\n".to_owned();
+    assert_eq!(world.run(&["duplicates", "--min-size", "100k"]), Ran { stderr, ..done(&text) });
+    let told = world.json(&["duplicates", "--json", "--quiet", "--min-size", "100k"]);
+    let image = |id: &Value, name: &str| json!({"id": id, "names": [name], "platform": "linux/amd64", "created": "2026-01-01T00:00:00Z"});
+    let second = json!({
+        "group": 1, "kind": "image", "id": squashed, "share": 1.0, "bytes": 419_992, "saved_bytes": 419_992,
+        "images": [image(&squashed, "squashed:1")],
+    });
+    assert_eq!((told.len(), &told[1]), (4, &second));
+    assert_eq!(told[3]["images"], json!([image(&app, "app:1"), image(&id_of(&world, "base:1"), "base:1")]));
+    let csv = world.run(&["duplicates", "--csv", "--layers", "--min-size", "100k"]).stdout;
+    let rows = csv_rows(&csv, "group,kind,id,share,bytes,saved_bytes,images");
+    let flat = flat.as_str().unwrap();
+    assert_eq!(rows[0], ["1", "layer", flat, "1.0", "419992", "0", "squashed:1"]);
+    assert_eq!(rows[1][4..], ["400000", "400000", "app:1; base:1"]);
+    let images = world.run(&["duplicates", "--images"]);
+    assert_eq!((images.status, images.stdout.lines().count()), (0, 3));
+    assert_eq!(images.stderr, "1 group of equal images\n");
+    assert_eq!(world.run(&["duplicates", "--min-share", "0.4"]).status, 2);
+}

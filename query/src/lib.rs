@@ -17,6 +17,7 @@ mod confidence;
 mod cover;
 mod created;
 mod donor;
+mod duplicates;
 mod explain;
 mod family;
 mod fates;
@@ -44,6 +45,9 @@ mod who_has;
 pub use children::{Asked, Child, children};
 pub use compare::Comparison;
 pub use cover::Part;
+pub use duplicates::{
+    EqualImage, EqualImages, EqualLayer, EqualLayers, Nearness, equal_images, equal_layers,
+};
 pub use explain::{Against, Amount, Explanation, Origin, OriginKind, explain};
 pub use find::find;
 pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
