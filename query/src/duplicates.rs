@@ -6,6 +6,7 @@
 //! of their bytes. What a sketch suggests is confirmed on all contents. Memory grows with the number of layers, not of files.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use layerprint_store::id::{ContentId, DiffId, ImageId, SetId};
@@ -25,7 +26,7 @@ const SKETCH_SHARED_MIN: f64 = 0.5;
 /// Images with the same contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EqualImages {
-    /// The images: first the one that takes least, which could stand for all, then the others by name.
+    /// The images: first the one that takes least room of its own, which could stand for all, then the others by name.
     pub members: Vec<EqualImage>,
 }
 
@@ -36,7 +37,7 @@ pub struct EqualImage {
     pub image: Known,
     /// Sum of the sizes of the files in its layers.
     pub bytes: u64,
-    /// What would not be stored without it: its layers that no member before it has.
+    /// What would not be stored without it: its layers that no member before it has, and no image that is no member.
     pub saved_bytes: u64,
 }
 
@@ -80,14 +81,16 @@ impl Default for Nearness {
 /// Returns all groups of images that are equal, those that would save most first. Images without any content are left out.
 pub fn equal_images(index: &Index) -> Result<Vec<EqualImages>> {
     let mut sets: BTreeMap<SetId, Vec<ImageId>> = BTreeMap::new();
+    let mut uses: HashMap<DiffId, u64> = HashMap::new();
     for record in index.images() {
         let record = record?;
+        distinct(&record.layers).into_iter().for_each(|layer| *uses.entry(layer).or_default() += 1);
         if record.content_count > 0 {
             sets.entry(record.set_id).or_default().push(record.id);
         }
     }
     sets.retain(|_, images| images.len() > 1);
-    let groups = sets.par_iter().map(|(_, images)| equal(index, images));
+    let groups = sets.par_iter().map(|(_, images)| equal(index, images, &uses));
     let mut groups: Vec<EqualImages> = groups.collect::<Result<_>>()?;
     let saved = |group: &EqualImages| sum(group.members.iter().map(|member| member.saved_bytes));
     groups.sort_by(|a, b| {
@@ -100,29 +103,44 @@ fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-fn equal(index: &Index, images: &[ImageId]) -> Result<EqualImages> {
+/// A stack may have a layer twice, which is stored once.
+fn distinct(layers: &[DiffId]) -> BTreeSet<DiffId> {
+    layers.iter().copied().collect()
+}
+
+/// Describes images that are equal. `uses` says how many stored images have a layer.
+fn equal(index: &Index, images: &[ImageId], uses: &HashMap<DiffId, u64>) -> Result<EqualImages> {
     let mut sizes: HashMap<DiffId, u64> = HashMap::new();
+    let mut outside: HashMap<DiffId, u64> = HashMap::new();
     let mut all = Vec::new();
     for id in images {
         let Some(record) = index.image(id)? else { continue };
-        for layer in &record.layers {
-            if !sizes.contains_key(layer) {
-                sizes.insert(*layer, files_bytes(index, layer)?);
+        for layer in distinct(&record.layers) {
+            if let Entry::Vacant(place) = sizes.entry(layer) {
+                place.insert(files_bytes(index, &layer)?);
             }
+            *outside.entry(layer).or_insert_with(|| uses.get(&layer).copied().unwrap_or(0)) -= 1;
         }
-        let bytes = sum(record.layers.iter().map(|layer| sizes[layer]));
-        all.push((Known::of(index, &record)?, bytes, record.layers));
+        all.push((Known::of(index, &record)?, record.layers));
     }
     all.sort_by(|a, b| a.0.key().cmp(&b.0.key()));
-    // Stable: of several that take least, the first by name.
-    let least = all.iter().enumerate().min_by_key(|(_, (_, bytes, _))| *bytes).map_or(0, |(place, _)| place);
-    all[..=least].rotate_right(1);
-    let mut seen = HashSet::new();
-    let member = |(place, (image, bytes, layers)): (usize, (Known, u64, Vec<DiffId>))| {
-        let own = sum(layers.iter().filter(|layer| seen.insert(**layer)).map(|layer| sizes[layer]));
-        EqualImage { image, bytes, saved_bytes: if place == 0 { 0 } else { own } }
+    let own = |layers: &[DiffId]| {
+        sum(distinct(layers).iter().filter(|layer| outside[*layer] == 0).map(|layer| sizes[layer]))
     };
-    Ok(EqualImages { members: all.into_iter().enumerate().map(member).collect() })
+    let bytes = |layers: &[DiffId]| sum(layers.iter().map(|layer| sizes[layer]));
+    // Of several that take least, the first by name.
+    let takes = |place: &usize| (own(&all[*place].1), bytes(&all[*place].1));
+    let least = (0..all.len()).min_by_key(takes).unwrap_or(0);
+    all[..=least].rotate_right(1);
+    let mut members: Vec<EqualImage> = Vec::new();
+    let mut seen = HashSet::new();
+    for (image, layers) in all {
+        let mut new = distinct(&layers);
+        new.retain(|layer| seen.insert(*layer) && outside[layer] == 0 && !members.is_empty());
+        let saved_bytes = sum(new.iter().map(|layer| sizes[layer]));
+        members.push(EqualImage { image, bytes: bytes(&layers), saved_bytes });
+    }
+    Ok(EqualImages { members })
 }
 
 /// Returns groups of layers that are nearly equal, those that would save most first. Each layer is in one group at most, and

@@ -62,9 +62,9 @@ fn images_with_the_same_contents_are_a_group() {
     let squashed = base + own - content(1, 0).size_bytes;
     let both = base + own;
     let expected = [
-        // The one that takes least could stand for all.
-        format!("squashed:1 0/{squashed}, app:1 {both}/{both}, rebuilt:1 {both}/{both}"),
-        // Layers that are shared are stored once.
+        // The one whose base is there anyway could stand for all.
+        format!("app:1 0/{both}, rebuilt:1 {both}/{both}, squashed:1 {squashed}/{squashed}"),
+        // What others have is stored anyway.
         format!("debian:12 0/{base}, debian:bookworm 0/{base}, twice:1 {base}/{}", 2 * base),
     ];
     assert_eq!(images(&stored), expected);
