@@ -167,7 +167,7 @@ Exit status:
     #[command(after_long_help = "\
 Examples:
   layerprint who-has log4j-core-2.14.1.jar
-  layerprint who-has --json blake3:af1349b9... | jq -r 'select(.state == \"visible\") | .names[0]'
+  layerprint who-has --json blake3:09925f0f... | jq -r 'select(.state == \"visible\") | .names[0]'
   layerprint who-has --csv bad/*.jar > affected.csv
 
 Exit status:
