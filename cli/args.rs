@@ -191,7 +191,7 @@ Exit status:
     #[command(after_long_help = "\
 Examples:
   layerprint who-has log4j-core-2.14.1.jar
-  layerprint who-has --json blake3:af1349b9... | jq -r 'select(.state == \"visible\") | .names[0]'
+  layerprint who-has --json blake3:09925f0f... | jq -r 'select(.state == \"visible\") | .names[0]'
   layerprint who-has --csv bad/*.jar > affected.csv
 
 Exit status:
@@ -199,6 +199,38 @@ Exit status:
   1  no stored image has it
   2  something failed")]
     WhoHas(WhoHas),
+    /// List stored images that are equal, and layers that nearly are
+    ///
+    /// Images are equal if a container sees the same contents in them, under whatever ID. Layers are nearly equal if, by bytes, what
+    /// both hold is at least --min-share of what either holds: the same files with other times, or a few more. The first of a
+    /// group could stand for all; SAVED is what each other one would not need to store again.
+    #[command(after_long_help = "\
+Examples:
+  layerprint duplicates
+  layerprint duplicates --layers --min-share 1 --min-size 10M
+  layerprint duplicates --json --images | jq -r 'select(.saved_bytes > 1e9) | .images[0].names[0]'
+
+Exit status:
+  0  there are some
+  1  there are none
+  2  something failed")]
+    Duplicates(Duplicates),
+    /// Add up what images would save that could be built on shared layers
+    ///
+    /// Asks every stored image what it is built on. Where the base is found by content, its files are in layers of the
+    /// image's own (squashed, exported, or built on a rebuild): what of them the base's layers hold would not have to be stored
+    /// again. Then says what all images take: each by itself, with layers shared, as registries do, and with contents shared. Sizes
+    /// are those of files, uncompressed; each distinct layer counts once.
+    #[command(after_long_help = "\
+Examples:
+  layerprint savings
+  layerprint savings --csv > savings.csv
+
+Exit status:
+  0  something would be saved by building on shared layers
+  1  no stored image has a base that it shares no layers with
+  2  something failed")]
+    Savings(Savings),
     /// Show how it works, on images made from files of this machine
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
@@ -459,6 +491,35 @@ pub struct Report {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct Duplicates {
+    /// List only images
+    #[arg(long)]
+    pub images: bool,
+    /// List only layers
+    #[arg(long)]
+    pub layers: bool,
+    /// Least share of bytes that layers have in common, from 0.5 to 1
+    ///
+    /// Below 0.7 a pair is overlooked now and then: which layers are compared is told by samples of them.
+    #[arg(long, value_name = "SHARE", default_value = "0.9", value_parser = share)]
+    pub min_share: f64,
+    /// Leave out layers with less than so much in files
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = size_bytes)]
+    pub min_size: u64,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Savings {
+    /// Ask so many images at a time [default: one for each core]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct Demo {
     /// Keep the images and the store in this folder, which must be new or empty
     #[arg(long, value_name = "DIR")]
@@ -513,6 +574,12 @@ fn platform(text: &str) -> Result<Platform, String> {
         variant: variant.to_owned(),
         os_version: String::new(),
     })
+}
+
+/// Reads a share of which layers must have at least half.
+fn share(text: &str) -> Result<f64, String> {
+    let share: Option<f64> = text.parse().ok();
+    share.filter(|share| (0.5..=1.0).contains(share)).ok_or_else(|| "a share is from 0.5 to 1".into())
 }
 
 /// Reads a size in powers of 1024: `512M`, `1GiB`, `1073741824`.

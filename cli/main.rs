@@ -7,6 +7,7 @@ mod children;
 mod counted;
 mod day;
 mod demo;
+mod duplicates;
 mod error;
 mod explain;
 mod export;
@@ -22,6 +23,7 @@ mod reindex;
 mod replace;
 mod report;
 mod rows;
+mod savings;
 mod show;
 mod siblings;
 mod signals;
@@ -56,6 +58,8 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Report(command) => report::run(&args.global, command),
         Command::Siblings(command) => siblings::run(&args.global, command),
         Command::WhoHas(command) => who_has::run(&args.global, command),
+        Command::Duplicates(command) => duplicates::run(&args.global, command),
+        Command::Savings(command) => savings::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),

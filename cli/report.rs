@@ -57,8 +57,8 @@ impl Report {
 pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let outputs = Outputs::of(global, command)?;
     let published = Published::open(global)?;
+    let fleet = published.ask(Fleet::of)?;
     let index = published.index();
-    let fleet = Fleet::of(&index)?;
     let images = selection::select(&index, &fleet, &command.selection)?;
     if images.is_empty() {
         complain("no stored image is meant");

@@ -36,6 +36,8 @@ fn help_names_every_command_and_the_exit_statuses() {
         "children",
         "siblings",
         "who-has",
+        "duplicates",
+        "savings",
         "demo",
         "show",
         "list",

@@ -173,3 +173,93 @@ IMAGE ID      LAYERS     KEPT  EVIDENCE    SAME  NAMES
     assert_eq!(world.run(&["siblings", "other.tar"]), Ran { status: 1, stderr: none.into(), ..done("") });
     assert_eq!(world.run(&["siblings", "absent"]).status, 2);
 }
+
+#[test]
+fn savings_are_told_by_base_with_what_all_images_take() {
+    let world = World::with_base();
+    let one = base().named("one:1").layer(files("srv/one", 3)).squashed().unwrap();
+    world.save("images.tar", &[one, base().named("two:1").layer(files("srv/two", 2))]);
+    let nothing = world.run(&["savings"]);
+    assert_eq!(nothing.status, 1);
+    assert_eq!(nothing.stderr, "no stored image has a base that it shares no layers with\n");
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    let text = "\
+WHAT                   IMAGES  LAYERS  CONTENTS        SIZE       SAVED
+if built on base:1          1       1            419.92 KiB  390.62 KiB
+if all these were           1       1            419.92 KiB  390.62 KiB
+every image by itself       3                      1.19 MiB
+with layers shared                  3            830.07 KiB  390.62 KiB
+with contents shared                         45  439.45 KiB  390.62 KiB
+";
+    assert_eq!(world.run(&["savings"]), done(text));
+    let told = world.json(&["savings", "--json", "--jobs", "1"]);
+    let row = |kind: &str, base: Value, figures: [Value; 5]| {
+        let [images, layers, contents, bytes, saved_bytes] = figures;
+        json!({
+            "kind": kind, "base": base, "images": images, "layers": layers, "contents": contents, "bytes": bytes,
+            "saved_bytes": saved_bytes,
+        })
+    };
+    let expected = [
+        row("base", json!(["base:1"]), [json!(1), json!(1), Value::Null, json!(429_997), json!(400_000)]),
+        row("rebased", Value::Null, [json!(1), json!(1), Value::Null, json!(429_997), json!(400_000)]),
+        row("images", Value::Null, [json!(3), Value::Null, Value::Null, json!(1_249_995), Value::Null]),
+        row("layers", Value::Null, [Value::Null, json!(3), Value::Null, json!(849_995), json!(400_000)]),
+        row("contents", Value::Null, [Value::Null, Value::Null, json!(45), json!(449_995), json!(400_000)]),
+    ];
+    assert_eq!(told, expected);
+    let csv = world.run(&["savings", "--csv"]).stdout;
+    let rows = csv_rows(&csv, "kind,base,images,layers,contents,bytes,saved_bytes");
+    assert_eq!(rows[0][..3], ["base", "base:1", "1"]);
+    assert_eq!(rows[4][2..], ["", "", "45", "449995", "400000"]);
+}
+
+#[test]
+fn duplicates_are_listed_in_groups() {
+    let world = World::with_base();
+    let none = Ran {
+        status: 1,
+        stderr: "0 groups of equal images, 0 groups of layers that are nearly equal\n".into(),
+        ..done("")
+    };
+    assert_eq!(world.run(&["duplicates"]), none);
+    let app = base().named("app:1").layer(files("srv", 2));
+    let squashed = app.clone().named("squashed:1").squashed().unwrap();
+    world.save("images.tar", &[app, squashed]);
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    let [app, squashed] = ["app:1", "squashed:1"].map(|name| id_of(&world, name));
+    let layer_of = |name: &str| layers_of(&world, name)[0].clone();
+    let (base, flat) = (layer_of("base:1"), layer_of("squashed:1"));
+    let text = format!(
+        "\
+GROUP  WHAT   ID              SHARE        SIZE       SAVED  IMAGES
+    1  image  {}  100.0 %  410.15 KiB           -  app:1
+    1  image  {}  100.0 %  410.15 KiB  410.15 KiB  squashed:1
+    2  layer  {}  100.0 %  410.15 KiB           -  squashed:1
+    2  layer  {}   95.2 %  390.62 KiB  390.62 KiB  app:1; base:1
+",
+        shortened(&app),
+        shortened(&squashed),
+        shortened(&flat),
+        shortened(&base)
+    );
+    let stderr = "1 group of equal images, 1 group of layers that are nearly equal\n".to_owned();
+    assert_eq!(world.run(&["duplicates", "--min-size", "100k"]), Ran { stderr, ..done(&text) });
+    let told = world.json(&["duplicates", "--json", "--quiet", "--min-size", "100k"]);
+    let image = |id: &Value, name: &str| json!({"id": id, "names": [name], "platform": "linux/amd64", "created": "2026-01-01T00:00:00Z"});
+    let second = json!({
+        "group": 1, "kind": "image", "id": squashed, "share": 1.0, "bytes": 419_992, "saved_bytes": 419_992,
+        "images": [image(&squashed, "squashed:1")],
+    });
+    assert_eq!((told.len(), &told[1]), (4, &second));
+    assert_eq!(told[3]["images"], json!([image(&app, "app:1"), image(&id_of(&world, "base:1"), "base:1")]));
+    let csv = world.run(&["duplicates", "--csv", "--layers", "--min-size", "100k"]).stdout;
+    let rows = csv_rows(&csv, "group,kind,id,share,bytes,saved_bytes,images");
+    let flat = flat.as_str().unwrap();
+    assert_eq!(rows[0], ["1", "layer", flat, "1.0", "419992", "0", "squashed:1"]);
+    assert_eq!(rows[1][4..], ["400000", "400000", "app:1; base:1"]);
+    let images = world.run(&["duplicates", "--images"]);
+    assert_eq!((images.status, images.stdout.lines().count()), (0, 3));
+    assert_eq!(images.stderr, "1 group of equal images\n");
+    assert_eq!(world.run(&["duplicates", "--min-share", "0.4"]).status, 2);
+}
