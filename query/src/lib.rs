@@ -6,10 +6,11 @@
 //! [`compare`](mod@compare) counts what is left of it, `judge` says whether that makes it the base, looking at how far the two
 //! agree (`agree`), `confidence` how likely that is right, `lineage` what the base itself is built on, and `cover` which
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
-//! [`Finding`]. A [`Row`] is that with what the whole [`Fleet`] says of it (`reference`, `made_of`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
+//! [`Finding`]. A [`Row`] is that with what the whole [`Fleet`] says of it (`reference`, `made_of`), and what became of it since (`change`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
 
 mod agree;
 mod best;
+mod change;
 mod children;
 mod choose;
 pub mod compare;
@@ -40,6 +41,7 @@ mod subject;
 mod versions;
 mod weigh;
 
+pub use change::{Before, Change, ChangeKind, Was};
 pub use children::{Asked, Child, children};
 pub use compare::Comparison;
 pub use cover::Part;
