@@ -88,6 +88,16 @@ pub struct Global {
     pub quiet: bool,
 }
 
+/// How a command that answers in rows prints them, where it is not as JSON.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Tabular {
+    /// Print CSV with a header
+    ///
+    /// Lists are one cell, joined by `; `. A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Read images into the store
@@ -158,6 +168,22 @@ Exit status:
     /// stored, unless --as-of says otherwise.
     #[command(after_long_help = REPORT)]
     Report(Report),
+    /// List the stored images that have a file, wherever it stands in them
+    ///
+    /// Tells in which layers and at which paths the very same bytes stand, under whatever name. An image is `visible` if a
+    /// container sees the file, `hidden` if it is only in a layer below: deleted or replaced, but still shipped. Asks the
+    /// index, and reads only layers of images that have it, each once.
+    #[command(after_long_help = "\
+Examples:
+  layerprint who-has log4j-core-2.14.1.jar
+  layerprint who-has --json blake3:af1349b9... | jq -r 'select(.state == \"visible\") | .names[0]'
+  layerprint who-has --csv bad/*.jar > affected.csv
+
+Exit status:
+  0  somebody has it, or one of them
+  1  no stored image has it
+  2  something failed")]
+    WhoHas(WhoHas),
     /// Show how it works, on images made from files of this machine
     ///
     /// Needs no network, no Docker and no rights: copies files that everybody may read, makes bases and applications
@@ -349,6 +375,17 @@ pub struct Children {
     /// Also list what is built on these, and so on
     #[arg(long)]
     pub transitive: bool,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WhoHas {
+    /// A file, - for standard input, or the BLAKE3 hash of its bytes in hexadecimal (can be repeated)
+    #[arg(value_name = "FILE|HASH", required = true)]
+    pub contents: Vec<String>,
+    #[command(flatten)]
+    pub tabular: Tabular,
 }
 
 /// Which stored images are meant.
@@ -413,6 +450,8 @@ pub struct List {
     /// Only images one of whose names contains this
     #[arg(value_name = "TEXT")]
     pub filter: Option<String>,
+    #[command(flatten)]
+    pub tabular: Tabular,
 }
 
 #[derive(Debug, ClapArgs)]

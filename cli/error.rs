@@ -12,6 +12,7 @@ use layerprint_store::{ImportError, StoreError};
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
 use crate::progress::complain;
+use crate::who_has::NotAsked;
 
 /// The exit status. Ordered: of several, the last one is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,9 +107,10 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let ingest = cause.downcast_ref::<IngestError>().and_then(hint_of);
         let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);
         let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
+        let not_asked = || cause.downcast_ref::<NotAsked>().and_then(NotAsked::hint);
         let stdin = || cause.downcast_ref::<SharedStdin>().map(SharedStdin::hint);
         let export = || cause.downcast_ref::<ImportError>().and_then(import_hint);
-        ingest.or_else(store).or_else(transport).or_else(stdin).or_else(export)
+        ingest.or_else(store).or_else(transport).or_else(stdin).or_else(export).or_else(not_asked)
     })
 }
 

@@ -5,8 +5,11 @@ use serde_json::json;
 
 use crate::args::{Global, List};
 use crate::error::Status;
-use crate::output::{align_right, bytes, count, names, plain, print_json, print_table, short, table};
+use crate::output::{bytes, count, day, names, plain, short};
+use crate::rows::{self, Column, Form};
 use crate::store;
+
+type Listed = (Vec<String>, ImageRecord);
 
 pub fn run(global: &Global, command: &List) -> anyhow::Result<Status> {
     let index = store::Published::open(global)?.index();
@@ -20,48 +23,39 @@ pub fn run(global: &Global, command: &List) -> anyhow::Result<Status> {
         }
     }
     images.sort_by(|a, b| (&a.0, a.1.id).cmp(&(&b.0, b.1.id)));
-    match global.json {
-        true => images.iter().try_for_each(|(names, record)| print_json(&as_json(names, record)))?,
-        false => print(&images)?,
-    }
+    rows::print(Form::of(global, command.tabular), &columns(), &images)?;
     Ok(if images.is_empty() { Status::Nothing } else { Status::Done })
 }
 
-fn as_json(names: &[String], record: &ImageRecord) -> serde_json::Value {
-    json!({
-        "id": record.id,
-        "names": names,
-        "platform": record.platform.to_string(),
-        "created": record.created,
-        "layers": record.layers,
-        "set_id": record.set_id,
-        "files": record.file_count,
-        "contents": record.content_count,
-        "content_bytes": record.content_size_bytes,
-        "manifests": record.manifests,
-        "anomalies": record.anomalies.counts(),
-    })
+type Fact = Column<Listed>;
+
+fn columns() -> Vec<Fact> {
+    vec![
+        Fact::new("id", |(_, record)| json!(record.id)).text("IMAGE ID", |(_, record)| short(record.id)),
+        Fact::new("platform", |(_, record)| json!(record.platform.to_string()))
+            .text("PLATFORM", |(_, record)| plain(&record.platform.to_string()).into_owned()),
+        Fact::new("created", |(_, record)| json!(record.created))
+            .text("CREATED", |(_, record)| day(record.created.as_deref())),
+        Fact::new("layers", |(_, record)| json!(record.layers))
+            .text("LAYERS", |(_, record)| record.layers.len().to_string())
+            .right(),
+        Fact::new("files", |(_, record)| json!(record.file_count))
+            .text("FILES", |(_, record)| count(record.file_count))
+            .right(),
+        Fact::new("contents", |(_, record)| json!(record.content_count)),
+        Fact::new("content_bytes", |(_, record)| json!(record.content_size_bytes))
+            .text("SIZE", |(_, record)| bytes(record.content_size_bytes))
+            .right(),
+        Fact::new("names", |(names, _)| json!(names)).text("NAMES", |(all, _)| names(all)),
+        Fact::new("set_id", |(_, record)| json!(record.set_id)),
+        Fact::new("manifests", |(_, record)| json!(record.manifests)),
+        Fact::new("anomalies", |(_, record)| json!(record.anomalies.counts())).cell(odd),
+    ]
 }
 
-fn print(images: &[(Vec<String>, ImageRecord)]) -> std::io::Result<()> {
-    let mut table = table(&["IMAGE ID", "PLATFORM", "CREATED", "LAYERS", "FILES", "SIZE", "NAMES"]);
-    for (names_of, record) in images {
-        table.add_row([
-            short(record.id),
-            plain(&record.platform.to_string()).into_owned(),
-            created(record),
-            record.layers.len().to_string(),
-            count(record.file_count),
-            bytes(record.content_size_bytes),
-            names(names_of),
-        ]);
-    }
-    align_right(&mut table, &[3, 4, 5]);
-    print_table(&table)
-}
-
-/// Returns the day of an RFC 3339 time.
-fn created(record: &ImageRecord) -> String {
-    let day: String = record.created.as_deref().unwrap_or("-").chars().take("2026-01-31".len()).collect();
-    plain(&day).into_owned()
+/// What is odd, as a list: `name 2; other 1`.
+fn odd((_, record): &Listed) -> String {
+    let counts = json!(record.anomalies.counts());
+    let counts = counts.as_object().into_iter().flatten();
+    counts.map(|(kind, number)| format!("{kind} {number}")).collect::<Vec<_>>().join("; ")
 }

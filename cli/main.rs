@@ -21,11 +21,13 @@ mod progress;
 mod reindex;
 mod replace;
 mod report;
+mod rows;
 mod show;
 mod signals;
 mod stats;
 mod store;
 mod subjects;
+mod who_has;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -51,6 +53,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Explain(command) => explain::run(&args.global, command),
         Command::Children(command) => children::run(&args.global, command),
         Command::Report(command) => report::run(&args.global, command),
+        Command::WhoHas(command) => who_has::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),
         Command::List(command) => list::run(&args.global, command),

@@ -64,6 +64,12 @@ pub fn short(id: impl std::fmt::Display) -> String {
     id.split_once(':').map_or(id.as_str(), |(_, hex)| hex).chars().take(12).collect()
 }
 
+/// Returns the day of an RFC 3339 time; `-` where there is none.
+pub fn day(time: Option<&str>) -> String {
+    let day: String = time.unwrap_or("-").chars().take("2026-01-31".len()).collect();
+    plain(&day).into_owned()
+}
+
 /// Starts a table without lines, so that its columns can be cut and sorted.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();

@@ -35,12 +35,12 @@ pub struct Child {
     pub via: Vec<Vec<String>>,
 }
 
-/// What happens while children are looked for.
+/// What happens while a question is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// So many images will be asked.
+    /// So many images or layers will be looked at.
     Total(u64),
-    /// One has answered.
+    /// One is done.
     One,
 }
 

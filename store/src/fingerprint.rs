@@ -124,6 +124,11 @@ impl Entry {
         }
     }
 
+    /// Returns true if this is a further name of a file of this layer: its archive has the bytes only once.
+    pub fn is_linked(&self) -> bool {
+        matches!(self.kind, EntryKind::File { linked: true, .. })
+    }
+
     /// Whiteouts reach only the layers below, so one path may hold a whiteout, an opaque mark and an entry.
     pub(crate) fn sort_key(&self) -> (&[u8], u8) {
         let rank = match self.kind {

@@ -8,6 +8,7 @@
 mod columns;
 mod current;
 mod draft;
+mod holders;
 mod merge;
 mod postings;
 pub(crate) mod publisher;
@@ -37,6 +38,7 @@ use current::Current;
 use segment::Segment;
 use state::{IndexedImage, NO_NODE, State};
 
+pub use holders::Holder;
 pub use state::ImageAt;
 
 /// Segments of this size together are checked as a whole when they are opened; of larger ones every part is checked when
@@ -258,12 +260,23 @@ impl Index {
         if let Some(found) = self.recent.get(layer) {
             return Ok(Some(found));
         }
-        let Some(number) = self.state.layer_of_diff_id(layer)? else { return Ok(None) };
-        let key = frame_key(Tree::Bodies, layer.as_bytes());
-        let bytes = self.packs.read(self.state.place(number)?, FrameKind::Value, key)?;
+        let Some(bytes) = self.body(layer)? else { return Ok(None) };
         let fingerprint = Arc::new(body::decode(&bytes).map_err(StoreError::body(*layer))?);
         self.recent.insert(*layer, Arc::clone(&fingerprint));
         Ok(Some(fingerprint))
+    }
+
+    /// Returns the distinct contents of a layer, sorted, without decoding its paths. Nothing is kept.
+    pub fn layer_contents(&self, layer: &DiffId) -> Result<Option<Vec<Content>>> {
+        let body = self.body(layer)?;
+        body.map(|body| body::decode_contents(&body).map_err(StoreError::body(*layer))).transpose()
+    }
+
+    /// Returns the entries of a layer as they are encoded.
+    fn body(&self, layer: &DiffId) -> Result<Option<Vec<u8>>> {
+        let Some(number) = self.state.layer_of_diff_id(layer)? else { return Ok(None) };
+        let key = frame_key(Tree::Bodies, layer.as_bytes());
+        self.packs.read(self.state.place(number)?, FrameKind::Value, key).map(Some)
     }
 
     /// Returns what every image for a platform has of some contents, which are sorted and differ. Images that have none

@@ -38,7 +38,7 @@ pub use export::{ExportError, Exported};
 pub use fingerprint::{Content, Entry, EntryKind, Fingerprint};
 pub use images::{Forgotten, Name};
 pub use import::{CheckConfig, Conflict, ImportError, ImportEvent, Imported};
-pub use index::{ImageAt, Index, IndexStats, Overlap};
+pub use index::{Holder, ImageAt, Index, IndexStats, Overlap};
 pub use merge::{MergedView, PathWalk};
 pub use path::PathBytes;
 pub use recent::RecentLayers;

@@ -49,6 +49,12 @@ impl Layer {
         self
     }
 
+    /// Adds whatever, at a path of any bytes.
+    pub fn put(mut self, path: &[u8], kind: EntryKind) -> Self {
+        self.0.push(Entry { path: path.into(), mode: 0o644, uid: 0, gid: 0, kind });
+        self
+    }
+
     pub fn whiteouts(mut self, dir: &str, range: Range<u64>) -> Self {
         self.0.extend(range.map(|index| entry(&format!("{dir}/{index:04}"), EntryKind::Whiteout)));
         self

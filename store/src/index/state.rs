@@ -155,8 +155,14 @@ impl State {
 
     /// Returns the layers of a node, lowest first.
     pub(crate) fn layers(&self, node: u32) -> Result<Vec<DiffId>> {
+        self.layers_between(0, node)
+    }
+
+    /// Returns the layers of a node, lowest first, without those of nodes before one that it stands on.
+    pub(crate) fn layers_between(&self, lowest: u32, node: u32) -> Result<Vec<DiffId>> {
         let (mut layers, mut next) = (Vec::new(), Some(node).filter(|node| *node != NO_NODE));
-        while let Some(node) = next {
+        // Parents have smaller numbers.
+        while let Some(node) = next.filter(|node| *node >= lowest) {
             let (segment, number) = self.node_at(node)?;
             layers.push(self.diff_id(segment.number(Section::NodeLayers, number)?)?);
             next = self.parent(node)?;

@@ -1,0 +1,138 @@
+//! The questions that a store answers, typed as users do: whole outputs, in all three forms.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
+
+mod support;
+
+use layerprint_ingest::write::Layer;
+use serde_json::{Value, json};
+use support::{BASE_FILES, Ran, World, base, files, other, short};
+
+fn done(stdout: &str) -> Ran {
+    Ran { status: 0, stdout: stdout.into(), stderr: String::new() }
+}
+
+fn failed(stderr: &str) -> Ran {
+    Ran { status: 2, stdout: String::new(), stderr: stderr.into() }
+}
+
+/// Rows of CSV without their header, as a parser reads them.
+fn csv_rows(csv: &str, header: &str) -> Vec<Vec<String>> {
+    assert_eq!(csv.lines().next(), Some(header));
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+const JAR: &str = "a hole for everybody\n";
+
+/// An image with a bad file, one that deleted it, and one without.
+fn with_jar() -> World {
+    let world = World::with_base();
+    let jar = base().named("jar:1").layer(Layer::new().file("opt/a.jar", JAR).file("opt/b.jar", JAR));
+    let deleted =
+        jar.clone().named("=deleted:1").layer(Layer::new().whiteout("opt/a.jar").whiteout("opt/b.jar"));
+    world.save("images.tar", &[jar, deleted, other()]);
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    std::fs::write(world.path("bad.jar"), JAR).unwrap();
+    std::fs::write(world.path("good.jar"), "no hole\n").unwrap();
+    world
+}
+
+/// IDs of the images of a world, by their first name.
+fn id_of(world: &World, name: &str) -> Value {
+    let listed = world.json(&["list", "--json"]);
+    listed.iter().find(|image| image["names"][0] == name).unwrap()["id"].clone()
+}
+
+fn layers_of(world: &World, name: &str) -> Vec<Value> {
+    let listed = world.json(&["list", "--json"]);
+    listed.iter().find(|image| image["names"][0] == name).unwrap()["layers"].as_array().unwrap().clone()
+}
+
+fn shortened(id: &Value) -> String {
+    id.as_str().unwrap()["sha256:".len()..][..12].to_owned()
+}
+
+#[test]
+fn who_has_a_file_is_told_with_layers_and_paths() {
+    let world = with_jar();
+    let (jar, deleted) = (id_of(&world, "jar:1"), id_of(&world, "=deleted:1"));
+    let layer = &layers_of(&world, "jar:1")[1];
+    let hash = blake3::hash(JAR.as_bytes()).to_hex();
+    let text = format!(
+        "\
+IMAGE ID      PLATFORM     STATE    NAMES       LAYERS AND PATHS
+{}  linux/amd64  hidden   =deleted:1  {} opt/a.jar, opt/b.jar
+{}  linux/amd64  visible  jar:1       {1} opt/a.jar, opt/b.jar
+",
+        shortened(&deleted),
+        shortened(layer),
+        shortened(&jar)
+    );
+    for asked in ["bad.jar", &hash, &format!("blake3:{hash}"), &hash.to_uppercase()] {
+        assert_eq!(world.run(&["who-has", asked]), done(&text), "{asked}");
+    }
+    assert_eq!(world.pipe("bad.jar", &["who-has", "-"]), done(&text));
+    let told = world.json(&["who-has", "--json", "bad.jar"]);
+    let expected = json!({
+        "asked": "bad.jar", "content": format!("blake3:{hash}"), "id": jar, "names": ["jar:1"],
+        "platform": "linux/amd64", "created": "2026-01-01T00:00:00Z", "state": "visible",
+        "paths": ["opt/a.jar", "opt/b.jar"],
+        "layers": [{"position": 1, "diff_id": layer, "paths": ["opt/a.jar", "opt/b.jar"]}],
+    });
+    assert_eq!((told.len(), &told[1]), (2, &expected));
+    let csv = world.run(&["who-has", "--csv", "bad.jar"]).stdout;
+    let rows = csv_rows(&csv, "asked,content,id,platform,state,names,created,paths,layers");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let cells =
+        ["bad.jar", &format!("blake3:{hash}"), &text(&deleted), "linux/amd64", "hidden", "'=deleted:1"];
+    assert_eq!(rows[0], [&cells[..], &["2026-01-01T00:00:00Z", "", &text(layer)]].concat());
+    assert_eq!(rows[1][7], "opt/a.jar; opt/b.jar");
+}
+
+#[test]
+fn several_files_may_be_asked_for_and_what_cannot_be_is_told() {
+    let world = with_jar();
+    let nobody = |asked: &str, text: &str| {
+        format!("{asked}: no stored image has blake3:{}\n", blake3::hash(text.as_bytes()).to_hex())
+    };
+    let none = Ran { status: 1, stderr: nobody("good.jar", "no hole\n"), ..done("") };
+    assert_eq!(world.run(&["who-has", "good.jar"]), none);
+    let both = world.run(&["who-has", "good.jar", "bad.jar"]);
+    assert_eq!((both.status, both.stdout.lines().count()), (0, 3));
+    assert!(both.stdout.starts_with("ASKED    IMAGE ID"), "{}", both.stdout);
+    let sha256 = format!("sha256:{}", "0f".repeat(32));
+    let other = format!(
+        "error: {sha256}: contents are known by BLAKE3, not SHA256\nhint: give the file itself, or what `b3sum FILE` \
+         prints; `layerprint show --files` lists the hashes of an image\n"
+    );
+    assert_eq!(world.run(&["who-has", &sha256]), failed(&other));
+    std::fs::write(world.path("empty"), "").unwrap();
+    let empty =
+        "error: empty: this is the empty file, which nearly every image has and which is never counted\n";
+    assert_eq!(world.run(&["who-has", "empty"]), failed(empty));
+    let absent = world.run(&["who-has", "absent.jar", "bad.jar"]);
+    assert_eq!((absent.status, absent.stdout.lines().count()), (2, 3), "the others are answered for");
+    assert_eq!(absent.stderr, "error: absent.jar: No such file or directory (os error 2)\n");
+    assert_eq!(world.run(&["who-has", "--json", "--csv", "bad.jar"]).status, 2);
+}
+
+#[test]
+fn children_and_list_are_written_as_csv() {
+    let world = World::with_base();
+    let written = world.save("child.tar", &[base().named("child:1").layer(files("srv", 30))]);
+    assert_eq!(world.run(&["ingest", "child.tar"]).status, 0);
+    let csv = world.run(&["children", "--csv", "base:1"]).stdout;
+    let header = "id,names,platform,created,evidence,containment,contents.present,contents.total,via";
+    let id = written.images[0].image_id.unwrap().to_string();
+    let cells = ["child:1", "linux/amd64", "2026-01-01T00:00:00Z", "chain-id", "1.0", "40", "40", ""];
+    assert_eq!(csv_rows(&csv, header), [[&[&*id], &cells[..]].concat()]);
+    let none = world.run(&["children", "--csv", "child:1"]);
+    assert_eq!((none.status, none.stdout), (1, format!("{header}\n")));
+    let csv = world.run(&["list", "--csv", "child"]).stdout;
+    let header = "id,platform,created,layers,files,contents,content_bytes,names,set_id,manifests,anomalies";
+    let rows = csv_rows(&csv, header);
+    assert_eq!((rows.len(), &rows[0][0], &*rows[0][4]), (1, &id, &*(BASE_FILES + 30).to_string()));
+    assert_eq!(rows[0][3].split("; ").count(), 2, "both layers are in one cell");
+    assert_eq!(short(&written, 0), id["sha256:".len()..][..12]);
+}
