@@ -2,9 +2,11 @@
 
 use layerprint_query::{Fleet, FleetImage};
 use layerprint_store::Index;
+use layerprint_store::id::ImageId;
 
 use crate::args;
 use crate::day::Day;
+use crate::pattern::Pattern;
 
 /// Returns the images that are meant, by their first name and ID.
 pub fn select<'f>(
@@ -23,11 +25,17 @@ pub fn select<'f>(
 }
 
 fn is_named(image: &FleetImage, wanted: &args::Selection) -> bool {
-    let is_meant = |pattern: &crate::pattern::Pattern| {
-        image.names.iter().any(|(name, _)| pattern.matches(name)) || pattern.is_id(&image.id)
-    };
-    let is_listed = wanted.images.is_empty() || wanted.images.iter().any(is_meant);
-    is_listed && !wanted.exclude.iter().any(is_meant)
+    wanted.means(image.names.iter().map(|(name, _)| &**name), &image.id)
+}
+
+impl args::Selection {
+    /// Returns true if an image with these names is meant.
+    pub fn means<'n>(&self, names: impl Iterator<Item = &'n str> + Clone, id: &ImageId) -> bool {
+        let is_meant =
+            |pattern: &Pattern| names.clone().any(|name| pattern.matches(name)) || pattern.is_id(id);
+        let is_listed = self.images.is_empty() || self.images.iter().any(is_meant);
+        is_listed && !self.exclude.iter().any(is_meant)
+    }
 }
 
 fn fits(image: &FleetImage, wanted: &args::Selection) -> bool {
