@@ -153,3 +153,36 @@ fn fingerprint(row: &Row, remark: &Remark) -> String {
 fn message(text: &str) -> String {
     plain(text).replace('{', "{{").replace('}', "}}").replace("](", "\\](")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_and_the_log_is_valid() {
+        let run = Run {
+            tool: tool(),
+            invocations: [invocation(1234)],
+            column_kind: "unicodeCodePoints",
+            properties: json!({}),
+            results: Streamed::new(std::iter::empty::<anyhow::Result<Value>>()),
+        };
+        let log = serde_json::to_value(Log { schema: SCHEMA, version: "2.1.0", runs: [run] }).unwrap();
+        let told = &log["runs"][0]["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"];
+        assert_eq!(told, "1,234 further results are left out: code hosts take 25000 at most");
+        let schema = include_str!("../../tests/schemas/sarif-2.1.0.schema.json");
+        let schema: Value = serde_json::from_str(schema).unwrap();
+        assert_eq!(jsonschema::validate(&schema, &log).map_err(|error| error.to_string()), Ok(()));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_an_error_and_no_short_log() {
+        let failed = Streamed::new(std::iter::once(Err::<Value, _>(anyhow::anyhow!("disk on fire"))));
+        assert_eq!(serde_json::to_string(&failed).unwrap_err().to_string(), "disk on fire");
+    }
+
+    #[test]
+    fn messages_have_no_links_and_no_placeholders() {
+        assert_eq!(message("a [b](http://c) {0}\n[d]"), "a [b\\](http://c) {{0}}\\n[d]");
+    }
+}
