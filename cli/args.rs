@@ -174,6 +174,20 @@ Exit status:
     /// stored, unless --as-of says otherwise.
     #[command(after_long_help = REPORT)]
     Report(Report),
+    /// List the stored images that are built on the same base as one
+    ///
+    /// Finds the base of an image, stored or not, and lists the other stored images that are built on it. Those with the very
+    /// same contents as the image are marked.
+    #[command(after_long_help = format!(
+        "{SOURCES}\n\nExamples:\n  \
+         layerprint siblings my/app:1\n  \
+         layerprint siblings --json app.tar | jq -r 'select(.same) | .names[0]'\n\n\
+         Exit status:\n  \
+         0  there are some\n  \
+         1  no base of it is known, or nothing else is built on that\n  \
+         2  something failed"
+    ))]
+    Siblings(Siblings),
     /// List the stored images that have a file, wherever it stands in them
     ///
     /// Tells in which layers and at which paths the very same bytes stand, under whatever name. An image is `visible` if a
@@ -396,6 +410,18 @@ pub struct Children {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct Siblings {
+    /// The image: a source (see --help), or the name or ID of a stored one
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Take only images for this platform: os/architecture[/variant]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    pub platform: Option<Platform>,
+    #[command(flatten)]
+    pub tabular: Tabular,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct WhoHas {
     /// A file, - for standard input, or the BLAKE3 hash of its bytes in hexadecimal (can be repeated)
     #[arg(value_name = "FILE|HASH", required = true)]
@@ -416,6 +442,9 @@ pub struct Selection {
     /// Only images for this platform: os/architecture[/variant]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub platform: Option<Platform>,
+    /// Only images with this label, and value if one is given (can be repeated: all are meant)
+    #[arg(long = "label", value_name = "KEY[=VALUE]")]
+    pub labels: Vec<String>,
     /// Only images made since then: 2026-01-31, an RFC 3339 time, or 30d
     #[arg(long, value_name = "DAY")]
     pub since: Option<Day>,

@@ -25,6 +25,7 @@ mod report;
 mod requirement;
 mod rows;
 mod show;
+mod siblings;
 mod signals;
 mod stats;
 mod store;
@@ -55,6 +56,7 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::Explain(command) => explain::run(&args.global, command),
         Command::Children(command) => children::run(&args.global, command),
         Command::Report(command) => report::run(&args.global, command),
+        Command::Siblings(command) => siblings::run(&args.global, command),
         Command::WhoHas(command) => who_has::run(&args.global, command),
         Command::Demo(command) => demo::run(&args.global, command),
         Command::Show(command) => show::run(&args.global, command),

@@ -34,6 +34,7 @@ use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
 use crate::ingest::now_unix_s;
+use crate::output::counted;
 use crate::policy::{Judge, Policy};
 use crate::progress::{bar, complain};
 use crate::replace::replace;
@@ -98,6 +99,9 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         return Ok(Status::Nothing);
     }
     let spool = spool(command, &outputs, &fleet)?;
+    if command.resume && !global.quiet {
+        complain(&format!("asked before: {}", counted(spool.len() as u64, "image")));
+    }
     let failed = compute(global, command, &published, &fleet, &images, &spool)?;
     failed.iter().for_each(Trouble::complain);
     let is_there = |image: &&&FleetImage| spool.has(&image.id);
@@ -150,11 +154,13 @@ fn compute(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let bar = bar(global.quiet, "images asked");
     bar.set_length(images.len() as u64);
+    let mut in_order = images.to_vec();
+    in_order.sort_unstable_by_key(|image| image.place);
     let failed = Mutex::new(Vec::new());
     let asked = pool.install(|| {
         published.ask(|index| {
             let rows = Rows::new(index, fleet);
-            let left = images.par_iter().filter(|image| !spool.has(&image.id));
+            let left = in_order.par_iter().filter(|image| !spool.has(&image.id));
             left.try_for_each(|image| {
                 let told = add(&rows, image, spool, &failed);
                 bar.inc(1);
@@ -235,13 +241,13 @@ impl Outputs {
         for (path, format) in &self.files {
             let written = replace(path, |file| {
                 let mut out = io::BufWriter::new(file);
-                format.write_plain(report, &mut out)?;
+                format.write(report, &mut out)?;
                 Ok(out.flush()?)
             });
             written.with_context(|| path.display().to_string())?;
         }
         match self.stdout {
-            Some(Format::Text) => format::Format::Text.write(report, &mut anstream::stdout().lock()),
+            Some(Format::Text) => text::write(report, &mut anstream::stdout().lock()),
             Some(format) => {
                 let mut out = io::BufWriter::new(io::stdout().lock());
                 format.write(report, &mut out)?;

@@ -2,19 +2,18 @@
 //!
 //! A [`Column`] names one fact of a row and says how to get it. Where its name has a point, JSON nests it (`contents.total`),
 //! and CSV keeps the name. Lists are one cell in CSV, joined by `; `. Cells that a spreadsheet would take for a formula begin
-//! with an apostrophe (<https://owasp.org/www-community/attacks/CSV_Injection>); JSON is never changed.
+//! with an apostrophe (`cells`); JSON is never changed.
 
 use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
 use crate::args::{Global, Tabular};
+use crate::cells::{harmless, io_error};
 use crate::output::{align_right, print_json, print_table, table};
 
 /// What stands between the members of a list that is one cell.
 const LIST_SEPARATOR: &str = "; ";
-/// Beginnings of a cell that make a spreadsheet calculate.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,20 +124,12 @@ pub fn write_csv<T>(out: impl Write, columns: &[Column<T>], rows: &[T]) -> io::R
     writer.write_record(columns.iter().map(|column| column.name)).map_err(io_error)?;
     for row in rows {
         let cells = columns.iter().map(|column| match column.cell {
-            Some(cell) => guarded(cell(row)),
-            None => guarded(plain_cell(&(column.value)(row))),
+            Some(cell) => harmless(cell(row)),
+            None => harmless(plain_cell(&(column.value)(row))),
         });
         writer.write_record(cells).map_err(io_error)?;
     }
     writer.flush()
-}
-
-/// A closed pipe is told as such, so that it is no error.
-fn io_error(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
-    }
 }
 
 fn plain_cell(value: &Value) -> String {
@@ -156,10 +147,6 @@ fn member(value: &Value) -> String {
         Value::Array(tie) => tie.iter().map(plain_cell).collect::<Vec<_>>().join(" = "),
         other => plain_cell(other),
     }
-}
-
-fn guarded(cell: String) -> String {
-    if cell.starts_with(FORMULA_STARTS) { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ fn help_names_every_command_and_the_exit_statuses() {
         "find",
         "explain",
         "children",
+        "siblings",
         "who-has",
         "demo",
         "show",

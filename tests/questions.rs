@@ -136,3 +136,40 @@ fn children_and_list_are_written_as_csv() {
     assert_eq!(rows[0][3].split("; ").count(), 2, "both layers are in one cell");
     assert_eq!(short(&written, 0), id["sha256:".len()..][..12]);
 }
+
+#[test]
+fn siblings_are_listed_with_their_base() {
+    let world = World::with_base();
+    let one = base().named("one:1").layer(files("srv/one", 3));
+    let same = one.clone().named("same:1").squashed().unwrap();
+    let two = base().named("two:1").layer(files("srv/two", 2));
+    let written = world.save("images.tar", &[one.clone(), same, two]);
+    world.save("one.tar", &[one]);
+    world.save("other.tar", &[other()]);
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    let [same, two] = [1, 2].map(|image| short(&written, image));
+    let text = format!(
+        "\
+IMAGE ID      LAYERS     KEPT  EVIDENCE    SAME  NAMES
+{same}       1  100.0 %  by content  same  same:1
+{two}       2  100.0 %  by layers         two:1
+"
+    );
+    let stderr = |asked: &str| format!("{asked} is built on base:1; so are:\n");
+    for (asked, origin) in [("one:1", "one:1"), ("one.tar", "one.tar one:1")] {
+        assert_eq!(world.run(&["siblings", asked]), Ran { stderr: stderr(origin), ..done(&text) });
+    }
+    let told = world.json(&["siblings", "--json", "one:1"]);
+    let expected = json!({
+        "source": "one:1", "base": ["base:1"], "id": written.images[1].image_id.unwrap(), "names": ["same:1"],
+        "platform": "linux/amd64", "created": "2026-01-01T00:00:00Z", "evidence": "content", "containment": 1.0,
+        "same": true,
+    });
+    assert_eq!((told.len(), &told[0]), (2, &expected));
+    let csv = world.run(&["siblings", "--csv", "two:1"]).stdout;
+    let rows = csv_rows(&csv, "source,base,id,evidence,same,names,platform,created,containment");
+    assert_eq!(rows.iter().map(|row| &*row[5]).collect::<Vec<_>>(), ["one:1", "same:1"]);
+    let none = "other.tar other:1: its base is not known, so nor are its siblings: no other stored image shares enough with it\n";
+    assert_eq!(world.run(&["siblings", "other.tar"]), Ran { status: 1, stderr: none.into(), ..done("") });
+    assert_eq!(world.run(&["siblings", "absent"]).status, 2);
+}

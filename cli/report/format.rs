@@ -44,20 +44,10 @@ impl Format {
         endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
     }
 
-    /// Writes a report where no terminal is: without colours.
-    pub fn write_plain(self, report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
-        if self != Self::Text {
-            return self.write(report, out);
-        }
-        let mut page = anstream::StripStream::new(Vec::new());
-        text::write(report, &mut page)?;
-        Ok(out.write_all(&page.into_inner())?)
-    }
-
-    /// Writes a report.
+    /// Writes a report to a file or pipe: without colours.
     pub fn write(self, report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         match self {
-            Self::Text => text::write(report, out),
+            Self::Text => plain_text(report, out),
             Self::Jsonl => jsonl(report, out),
             Self::Csv => csv::write(report, out),
             Self::Markdown => markdown::write(report, out),
@@ -65,6 +55,12 @@ impl Format {
             Self::Cyclonedx => cyclonedx::write(report, out),
         }
     }
+}
+
+fn plain_text(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut page = anstream::StripStream::new(Vec::new());
+    text::write(report, &mut page)?;
+    Ok(out.write_all(&page.into_inner())?)
 }
 
 fn jsonl(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -85,8 +85,8 @@ fn write_remarks(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n### Remarks")?;
     head(out, &["Rule", "What", "Images"], 1)?;
-    for (rule, images) in &summary.remarks {
-        line(out, &[rule.word().into(), words(*rule).short.into(), count(*images)])?;
+    for (rule, remarked) in &summary.remarks {
+        line(out, &[rule.word().into(), words(*rule).short.into(), count(remarked.images)])?;
     }
     Ok(())
 }

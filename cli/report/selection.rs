@@ -1,27 +1,37 @@
 //! Which of the stored images a report is about.
 
-use layerprint_query::{Fleet, FleetImage};
-use layerprint_store::Index;
+use layerprint_query::{Fleet, FleetImage, labels};
 use layerprint_store::id::ImageId;
+use layerprint_store::{Index, Result};
 
 use crate::args;
 use crate::day::Day;
 use crate::pattern::Pattern;
 
 /// Returns the images that are meant, by their first name and ID.
-pub fn select<'f>(
-    index: &Index,
-    fleet: &'f Fleet,
-    wanted: &args::Selection,
-) -> anyhow::Result<Vec<&'f FleetImage>> {
+pub fn select<'f>(index: &Index, fleet: &'f Fleet, wanted: &args::Selection) -> Result<Vec<&'f FleetImage>> {
     let mut selected = Vec::new();
     for image in fleet.images() {
-        if is_named(image, wanted) && fits(image, wanted) && is_since(image, wanted) {
+        let is_meant = is_named(image, wanted) && fits(image, wanted) && is_since(image, wanted);
+        if is_meant && is_labelled(index, image, wanted)? {
             selected.push(image);
         }
     }
-    let _ = index;
     Ok(selected)
+}
+
+/// Asked last: labels are read from the configurations, one by one.
+fn is_labelled(index: &Index, image: &FleetImage, wanted: &args::Selection) -> Result<bool> {
+    if wanted.labels.is_empty() {
+        return Ok(true);
+    }
+    let Some(record) = index.image(&image.id)? else { return Ok(false) };
+    let labels = labels(index, &record)?;
+    let is_there = |label: &String| match label.split_once('=') {
+        Some((key, value)) => labels.get(key).is_some_and(|found| found == value),
+        None => labels.contains_key(label),
+    };
+    Ok(wanted.labels.iter().all(is_there))
 }
 
 fn is_named(image: &FleetImage, wanted: &args::Selection) -> bool {

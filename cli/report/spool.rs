@@ -96,6 +96,11 @@ impl Spool {
         self.lock().places.contains_key(image)
     }
 
+    /// Returns how many rows are there.
+    pub fn len(&self) -> usize {
+        self.lock().places.len()
+    }
+
     /// Adds the row of an image.
     pub fn add(&self, row: &Row) -> io::Result<()> {
         let (start, length) = self.append(row)?;

@@ -7,6 +7,9 @@ use layerprint_query::{Evidence, Row, Rule, Verdict};
 use super::Report;
 use crate::day::Day;
 
+/// Images that are kept as examples of a remark.
+const EXAMPLES_MAX: usize = 5;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -25,7 +28,16 @@ pub struct Summary {
     /// How many days old bases were, of every image with a base that says when it was made; sorted.
     pub base_ages_days: Vec<i64>,
     /// Images by remark.
-    pub remarks: BTreeMap<Rule, u64>,
+    pub remarks: BTreeMap<Rule, Remarked>,
+}
+
+/// Images with the same kind of remark.
+#[derive(Debug, Clone, Default)]
+pub struct Remarked {
+    /// How many.
+    pub images: u64,
+    /// The first of them: image and message.
+    pub examples: Vec<(String, String)>,
 }
 
 /// What is said of an image, in the order of certainty.
@@ -68,7 +80,11 @@ impl Summary {
         self.new_bytes = self.new_bytes.saturating_add(row.finding.new.bytes);
         *self.verdicts.entry(Answer::of(row)).or_default() += 1;
         for remark in &row.remarks {
-            *self.remarks.entry(remark.rule).or_default() += 1;
+            let remarked = self.remarks.entry(remark.rule).or_default();
+            remarked.images += 1;
+            if remarked.examples.len() < EXAMPLES_MAX {
+                remarked.examples.push((row.finding.source.clone(), remark.message.clone()));
+            }
         }
         let Some(base) = row.finding.base.as_ref().filter(|_| row.finding.verdict == Verdict::Base) else {
             return;

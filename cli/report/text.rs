@@ -14,8 +14,6 @@ use crate::output::{align_right, bytes, count, counted, percent, plain, table};
 
 /// Families and bases that are listed.
 const GROUPS_MAX: usize = 12;
-/// Images that are listed for each remark.
-const IMAGES_MAX: usize = 5;
 
 /// Writes the page.
 pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -36,8 +34,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     groups(out, "FAMILY OF THE BASE", &summary, &summary.families)?;
     groups(out, "BASE", &summary, &summary.bases)?;
-    remarks(out, report, &summary)?;
-    Ok(())
+    Ok(remarks(out, &summary)?)
 }
 
 fn write_changes(out: &mut dyn Write, changes: &Changes) -> io::Result<()> {
@@ -112,18 +109,15 @@ fn groups(
     }
 }
 
-fn remarks(out: &mut dyn Write, report: &Report, summary: &Summary) -> anyhow::Result<()> {
-    for (rule, images) in &summary.remarks {
-        writeln!(out, "\n{BOLD}{}{BOLD:#}  {}", rule.word(), counted(*images, "image"))?;
-        let mut left = IMAGES_MAX;
-        for row in report.rows() {
-            let row = row?;
-            let Some(remark) = row.remarks.iter().find(|remark| remark.rule == *rule) else { continue };
-            writeln!(out, "  {}  {DIM}{}{DIM:#}", plain(&row.finding.source), plain(&remark.message))?;
-            left -= 1;
-            if left == 0 {
-                break;
-            }
+fn remarks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
+    for (rule, remarked) in &summary.remarks {
+        writeln!(out, "\n{BOLD}{}{BOLD:#}  {}", rule.word(), counted(remarked.images, "image"))?;
+        for (image, message) in &remarked.examples {
+            writeln!(out, "  {}  {DIM}{}{DIM:#}", plain(image), plain(message))?;
+        }
+        let others = remarked.images - remarked.examples.len() as u64;
+        if others > 0 {
+            writeln!(out, "  {DIM}and {} more{DIM:#}", count(others))?;
         }
     }
     Ok(())

@@ -7,10 +7,10 @@
 
 use std::collections::HashMap;
 
-use layerprint_store::{Entry, MergedView};
-
 use crate::compare::Comparison;
 use crate::rank::agreement;
+use crate::seen::Seen;
+use crate::tree::Tree;
 
 /// Files of a kind from which it can be said that the kind was changed, and changed files of a folder likewise. A few
 /// programs of one folder may be those of another release.
@@ -60,7 +60,7 @@ struct Compared<'a> {
 }
 
 /// Compares as `files` says the tree was moved.
-pub(crate) fn agree(base: &MergedView, image: &MergedView, files: &Comparison) -> Agreement {
+pub(crate) fn agree(base: &Tree, image: &Seen, files: &Comparison) -> Agreement {
     let compared = compared(base, image, files.moved_to.as_deref());
     let kinds = tallies(&compared, ending);
     let is_kept = |file: &Compared| {
@@ -82,16 +82,22 @@ pub(crate) fn agree(base: &MergedView, image: &MergedView, files: &Comparison) -
     }
 }
 
-fn compared<'a>(base: &MergedView<'a>, image: &MergedView, moved_to: Option<&str>) -> Vec<Compared<'a>> {
-    let there = |path: &[u8]| match moved_to {
-        Some(folder) => image.get(&[folder.as_bytes(), b"/", path].concat()).and_then(Entry::content),
-        None => image.get(path).and_then(Entry::content),
+fn compared<'a>(base: &'a Tree, image: &Seen, moved_to: Option<&str>) -> Vec<Compared<'a>> {
+    let there = |path: &[u8]| {
+        let folder = moved_to?.as_bytes();
+        image.tree.get(&[folder, b"/", path].concat()).map(|content| content.id)
     };
-    let compared = |(path, content): (&'a [u8], &layerprint_store::Content)| {
-        let is_same = there(path)?.id == content.id;
+    let compared = |(place, (path, content)): (usize, (&'a [u8], &layerprint_store::Content))| {
+        let is_same = match moved_to {
+            Some(_) => there(path)? == content.id,
+            None => {
+                let own = base.numbers()[place];
+                image.at(own.path)?.0.content == own.content
+            }
+        };
         Some(Compared { path, size_bytes: content.size_bytes, is_same })
     };
-    base.files().filter_map(compared).collect()
+    base.files().enumerate().filter_map(compared).collect()
 }
 
 fn is_changed(kind: &Tally) -> bool {

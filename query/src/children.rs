@@ -11,11 +11,11 @@ use layerprint_store::{ImageRecord, Index, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::find::find;
 use crate::finding::{Base, Evidence, Finding, ImageFacts, Share, Verdict};
 use crate::holding::holders;
 use crate::judge::KEPT_EITHER_MIN;
-use crate::lineage::by_chain;
+use crate::questions::Questions;
+use crate::reader::Reader;
 use crate::scan::{is_candidate, share};
 use crate::subject::{Subject, contents_of};
 
@@ -55,8 +55,9 @@ pub fn children(
     let base = Parent { contents: contents_of(&subject.layers.view()).into_keys().collect(), subject };
     let candidates = base.candidates(index)?;
     on_asked(Asked::Total(candidates.len() as u64));
+    let questions = Questions::new(index);
     let asked = candidates.par_iter().map(|id| {
-        let child = base.ask(index, id, transitive);
+        let child = base.ask(&questions, id, transitive);
         on_asked(Asked::One);
         child
     });
@@ -100,18 +101,19 @@ impl Parent {
     }
 
     /// Asks one image what it is built on.
-    fn ask(&self, index: &Index, id: &ImageId, transitive: bool) -> Result<Option<Child>> {
-        if !transitive && self.is_built_on_another(index, id)? {
+    fn ask(&self, questions: &Questions, id: &ImageId, transitive: bool) -> Result<Option<Child>> {
+        if !transitive && self.is_built_on_another(&questions.reader(), id)? {
             return Ok(None);
         }
-        let subject = Subject::stored(index, id)?;
-        let finding = find(index, &subject, &id.to_string())?;
+        let finding = questions.find_stored(id, &id.to_string())?;
         let Some(via) = self.way(&finding).filter(|via| transitive || via.is_empty()) else {
             return Ok(None);
         };
         let Some(Base { evidence, .. }) = finding.base else { return Ok(None) };
-        let held = contents_of(&subject.layers.view());
-        let present = self.contents.iter().filter(|content| held.contains_key(content)).count() as u64;
+        let reader = questions.reader();
+        let Some(record) = reader.image(id)? else { return Ok(None) };
+        let held = reader.tree(&record)?;
+        let present = self.contents.iter().filter(|content| held.has(content)).count() as u64;
         let total = self.record().content_count;
         Ok(Some(Child {
             image: finding.image,
@@ -123,10 +125,10 @@ impl Parent {
     }
 
     /// Returns true if the layers of an image say that its base is another: then `find` says the same, and takes longer.
-    fn is_built_on_another(&self, index: &Index, id: &ImageId) -> Result<bool> {
-        let Some(record) = index.image(id)? else { return Ok(true) };
-        for stored in by_chain(index, &record.layers)? {
-            if is_candidate(index, &record, &stored)? {
+    fn is_built_on_another(&self, reader: &Reader, id: &ImageId) -> Result<bool> {
+        let Some(record) = reader.image(id)? else { return Ok(true) };
+        for stored in reader.by_chain(&record.layers)? {
+            if is_candidate(reader, &record, &stored)? {
                 return Ok(stored.set_id != self.record().set_id);
             }
         }

@@ -66,7 +66,7 @@ impl<'a> Chooser<'a> {
     /// Returns a candidate as a choice.
     pub(crate) fn choice(&self, weighed: &'a Weighed<'a>) -> Choice<'a> {
         let record = &self.list.records[weighed.place];
-        let taken = match self.taker.taken(&record.layers, &self.list.layers[weighed.place]) {
+        let taken = match self.taker.taken(&record.layers, &self.list.trees[weighed.place]) {
             Taken::Whole => lacks_own(self.weighing, weighed).map_or(Taken::Whole, Taken::Shared),
             taken => taken,
         };

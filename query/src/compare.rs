@@ -1,12 +1,17 @@
 //! What became of a base in an image, file by file.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{Content, Entry, MergedView};
+use layerprint_store::{Content, MergedView};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Share;
+use crate::ids::IdMap;
+use crate::numbers::Numbers;
+use crate::seen::{Marks, Seen};
+use crate::tree::{FileNumbers, Tree};
 
 /// What became of one file of a base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +55,12 @@ impl Comparison {
 }
 
 /// Tells what became of one file of a base. `there` is what the image has at its path.
-fn state_of(content: &Content, there: Option<&Entry>, held: &HashSet<ContentId>) -> FileState {
-    let there = there.and_then(Entry::content);
+fn state_of(file: &FileNumbers, content: &Content, there: Option<u32>, image: &Seen) -> FileState {
     match there {
-        Some(there) if there.id == content.id => FileState::Same,
+        Some(there) if there == file.content => FileState::Same,
         Some(_) => FileState::Modified,
         // An empty file is everywhere; one that is gone has not moved.
-        None if held.contains(&content.id) && content.size_bytes > 0 => FileState::Moved,
+        None if image.holds(file.content) && content.size_bytes > 0 => FileState::Moved,
         None => FileState::Deleted,
     }
 }
@@ -71,34 +75,33 @@ pub fn held(view: &MergedView) -> HashSet<ContentId> {
 /// Where more files moved than stayed and most of them moved to the same folder, the whole tree was moved (as by
 /// `COPY --from=base / /rootfs`), and paths are compared below that folder.
 pub fn compare(base: &MergedView, image: &MergedView) -> Comparison {
-    let held = held(image);
-    let counts = compare_below(b"", base, image, &held);
+    let numbers = Numbers::new();
+    let image = Seen::of(Arc::new(Tree::of_view(image, &numbers)));
+    compare_trees(&Tree::of_view(base, &numbers), &image)
+}
+
+/// Does the same for trees.
+pub(crate) fn compare_trees(base: &Tree, image: &Seen) -> Comparison {
+    let there = |file: &FileNumbers, _: &[u8]| Some(image.at(file.path)?.0.content);
+    let counts = count(base, image, there);
     if counts.moved <= counts.same {
         return counts;
     }
-    match moved_to(base, image, counts.moved) {
+    match moved_to(base, &image.tree, counts.moved) {
         Some(folder) => {
+            let there = |_: &FileNumbers, path: &[u8]| image.tree.number_at(&[&*folder, b"/", path].concat());
             let moved_to = Some(String::from_utf8_lossy(&folder).into_owned());
-            Comparison { moved_to, ..compare_below(&folder, base, image, &held) }
+            Comparison { moved_to, ..count(base, image, there) }
         }
         None => counts,
     }
 }
 
-fn compare_below(
-    folder: &[u8],
-    base: &MergedView,
-    image: &MergedView,
-    held: &HashSet<ContentId>,
-) -> Comparison {
-    let (mut counts, mut there_now) = (Comparison::default(), image.walk());
-    for (path, content) in base.files() {
+fn count(base: &Tree, image: &Seen, there: impl Fn(&FileNumbers, &[u8]) -> Option<u32>) -> Comparison {
+    let mut counts = Comparison::default();
+    for (file, (path, content)) in base.numbers().iter().zip(base.files()) {
         counts.total += 1;
-        let there = match folder.is_empty() {
-            true => there_now.get(path),
-            false => there_now.get(&[folder, b"/", path].concat()),
-        };
-        match state_of(content, there, held) {
+        match state_of(file, content, there(file, path), image) {
             FileState::Same => {
                 counts.same += 1;
                 counts.same_bytes = counts.same_bytes.saturating_add(content.size_bytes);
@@ -115,8 +118,8 @@ fn compare_below(
 }
 
 /// Returns the folder to which at least half of the files that moved did.
-fn moved_to(base: &MergedView, image: &MergedView, moved: u64) -> Option<Vec<u8>> {
-    let mut places: HashMap<ContentId, Vec<&[u8]>> = HashMap::new();
+fn moved_to(base: &Tree, image: &Tree, moved: u64) -> Option<Vec<u8>> {
+    let mut places: IdMap<ContentId, Vec<&[u8]>> = IdMap::default();
     for (path, content) in image.files().filter(|(_, content)| content.size_bytes > 0) {
         places.entry(content.id).or_default().push(path);
     }
@@ -134,39 +137,56 @@ fn moved_to(base: &MergedView, image: &MergedView, moved: u64) -> Option<Vec<u8>
 /// Counts the image's files whose contents are in none of the bases, and the bytes of those contents, each once. An empty
 /// file has none that could be new.
 pub fn novel(image: &MergedView, bases: &[&MergedView]) -> (Share, u64) {
-    let known: HashSet<ContentId> = bases.iter().flat_map(|base| held(base)).collect();
-    let (mut files, mut new, mut new_bytes) = (0, 0, 0_u64);
-    let mut counted = HashSet::new();
-    for (_, content) in image.files() {
-        files += 1;
-        if content.size_bytes > 0 && !known.contains(&content.id) {
+    let numbers = Numbers::new();
+    let bases: Vec<Tree> = bases.iter().map(|base| Tree::of_view(base, &numbers)).collect();
+    novel_in(&Tree::of_view(image, &numbers), &bases.iter().collect::<Vec<_>>())
+}
+
+/// Does the same for trees.
+pub(crate) fn novel_in(image: &Tree, bases: &[&Tree]) -> (Share, u64) {
+    let mut known = Marks::default();
+    bases.iter().for_each(|base| known.add(base));
+    let (mut new, mut new_bytes) = (0, 0_u64);
+    let mut counted = Marks::default();
+    for (file, (_, content)) in image.numbers().iter().zip(image.files()) {
+        if content.size_bytes > 0 && !known.has(file.content) {
             new += 1;
-            if counted.insert(content.id) {
+            if counted.insert(file.content) {
                 new_bytes = new_bytes.saturating_add(content.size_bytes);
             }
         }
     }
-    (Share::of(new, files), new_bytes)
+    (Share::of(new, image.file_count()), new_bytes)
 }
 
 /// Returns paths of `base` that hold a content which `image` has and `other` has not: what tells the two bases apart.
 /// At most `max`, in path order, and how many there are.
 pub fn telling(base: &MergedView, other: &MergedView, image: &MergedView, max: usize) -> (u64, Vec<String>) {
-    let (others, held) = (held(other), held(image));
-    let mut contents = BTreeSet::new();
-    let mut paths = Vec::new();
-    for (path, content) in base.files().filter(|(_, content)| content.size_bytes > 0) {
-        let telling = held.contains(&content.id) && !others.contains(&content.id);
-        if telling && contents.insert(content.id) && paths.len() < max {
-            paths.push(String::from_utf8_lossy(path).into_owned());
+    let numbers = Numbers::new();
+    let image = Seen::of(Arc::new(Tree::of_view(image, &numbers)));
+    let (base, other) = (Tree::of_view(base, &numbers), Tree::of_view(other, &numbers));
+    telling_trees(&base, &other, &image, max)
+}
+
+/// Does the same for trees.
+pub(crate) fn telling_trees(base: &Tree, other: &Tree, image: &Seen, max: usize) -> (u64, Vec<String>) {
+    let others = Marks::of(other);
+    let (mut count, mut paths, mut counted) = (0, Vec::new(), Marks::default());
+    for (file, (path, content)) in base.numbers().iter().zip(base.files()) {
+        let telling = content.size_bytes > 0 && image.holds(file.content) && !others.has(file.content);
+        if telling && counted.insert(file.content) {
+            count += 1;
+            if paths.len() < max {
+                paths.push(String::from_utf8_lossy(path).into_owned());
+            }
         }
     }
-    (contents.len() as u64, paths)
+    (count, paths)
 }
 
 #[cfg(test)]
 mod tests {
-    use layerprint_store::{EntryKind, Fingerprint};
+    use layerprint_store::{Entry, EntryKind, Fingerprint};
 
     use super::*;
 

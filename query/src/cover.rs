@@ -9,23 +9,26 @@
 //! That a stored image holds a part says nothing of how it came to be there.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use layerprint_store::id::{ContentId, ImageId, SetId};
-use layerprint_store::{ImageRecord, Index, MergedView, Result};
+use layerprint_store::{ImageRecord, Overlap, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::created;
-use crate::donor::Donor;
+use crate::donor::{Donor, join};
 use crate::finding::Finding;
-use crate::folders::{Fit, Rest, Shift, best_shift, fit, fits};
+use crate::folders::{Fit, Shift, best_shift, fit, fits};
 use crate::holding::nearest_holders;
-use crate::lineage::{ANCESTOR_CONTAINMENT, tie_names};
+use crate::ids::{IdMap, IdSet};
+use crate::lineage::ANCESTOR_CONTAINMENT;
 use crate::rank::PRESENT_MIN;
+use crate::reader::Reader;
+use crate::rest::Rest;
 use crate::scan::share;
-use crate::subject::Subject;
+use crate::seen::Seen;
 
 /// Least part, in distinct contents: a handful of files may be in two images for many reasons. Of a smaller stored image
 /// all must be there.
@@ -65,7 +68,7 @@ pub struct Part {
 
 /// What is known of an image before its cover is asked for: the base, and where its tree stands.
 pub(crate) struct Known<'a> {
-    pub(crate) base: Option<&'a ImageRecord>,
+    pub(crate) base: Option<&'a Arc<ImageRecord>>,
     pub(crate) moved_to: Option<&'a str>,
     pub(crate) own: HashSet<SetId>,
 }
@@ -86,46 +89,50 @@ impl Covered<'_> {
 
 /// Returns the parts that further stored images hold, besides the base that was found.
 pub(crate) fn of_finding(
-    index: &Index,
-    subject: &Subject,
-    view: &MergedView,
+    reader: &Reader,
+    image: &ImageRecord,
+    files: &Seen,
     finding: &Finding,
 ) -> Result<Vec<Part>> {
     let base = match finding.base.as_ref().and_then(|base| base.images.first()) {
-        Some(member) => index.image(&member.id)?,
+        Some(member) => reader.image(&member.id)?,
         None => None,
     };
     let kin = finding.base.iter().flat_map(|base| &base.lineage).map(|kin| kin.set_id);
     let own = kin.chain(base.as_ref().map(|base| base.set_id)).collect();
     let moved_to = finding.base.as_ref().and_then(|base| base.files.moved_to.as_deref());
     let known = Known { base: base.as_ref(), moved_to, own };
-    Ok(cover(index, subject, view, &known)?.into_iter().map(|covered| covered.part).collect())
+    Ok(cover(reader, image, files, &known)?.into_iter().map(|covered| covered.part).collect())
 }
 
 /// Returns the parts in the order in which they were found, the largest first.
 pub(crate) fn cover<'a>(
-    index: &Index,
-    subject: &Subject,
-    view: &MergedView<'a>,
+    reader: &Reader,
+    image: &ImageRecord,
+    files: &'a Seen,
     known: &Known,
 ) -> Result<Vec<Covered<'a>>> {
-    let base = known.base.map(|base| Donor::read(index, base.clone())).transpose()?;
-    let rest = rest(view, base.as_ref(), known.moved_to);
-    let contents = view.contents().iter().map(|content| content.id).collect();
-    let mut search = Search { index, subject, known, base, contents, donors: HashMap::new() };
+    let base = known.base.map(|base| Donor::read(reader, Arc::clone(base))).transpose()?;
+    let rest = rest(files, base.as_ref(), known.moved_to);
+    let mut search = Search { reader, image, files, known, base, donors: IdMap::default() };
     let parts = search.parts(rest.clone())?;
     search.told(&needed(parts, &rest, search.base.as_ref()))
 }
 
 /// The files of an image that do not stand where the base has them.
-fn rest<'a>(view: &MergedView<'a>, base: Option<&Donor>, moved_to: Option<&str>) -> Rest<'a> {
+fn rest<'a>(image: &'a Seen, base: Option<&Donor>, moved_to: Option<&str>) -> Rest<'a> {
     let home = moved_to.unwrap_or_default().as_bytes();
-    let folder = if home.is_empty() { Vec::new() } else { [home, b"/"].concat() };
-    let is_base = |path: &[u8], content: ContentId| {
-        let below = path.strip_prefix(&*folder);
-        below.zip(base).is_some_and(|(path, base)| base.content_at(path) == Some(content))
-    };
-    Rest::of(home, view.files().filter(|(path, content)| !is_base(path, content.id)))
+    let mut is_base = vec![false; image.tree.numbers().len()];
+    for (path, _, file) in base.iter().flat_map(|base| base.numbered_below(b"")) {
+        let place = match home {
+            b"" => image.file_at(file.path),
+            home => image.tree.file_at(&join(home, path)),
+        };
+        if let Some(place) = place {
+            is_base[place] = image.tree.numbers()[place].content == file.content;
+        }
+    }
+    Rest::of(home, image, (0..is_base.len()).filter(|file| !is_base[*file]))
 }
 
 /// A part that was found: who holds it, the smallest first, and what.
@@ -151,12 +158,12 @@ fn holders(donors: &[Arc<Donor>], rest: &Rest, fit: &Fit) -> Vec<Holder> {
 }
 
 struct Search<'s> {
-    index: &'s Index,
-    subject: &'s Subject,
+    reader: &'s Reader<'s>,
+    image: &'s ImageRecord,
+    files: &'s Seen,
     known: &'s Known<'s>,
     base: Option<Donor>,
-    contents: HashSet<ContentId>,
-    donors: HashMap<ImageId, Arc<Donor>>,
+    donors: IdMap<ImageId, Arc<Donor>>,
 }
 
 impl Search<'_> {
@@ -186,19 +193,20 @@ impl Search<'_> {
         if rest.content_count() < PRESENT_MIN {
             return Ok(Vec::new());
         }
-        let (own, is_stored) = (&self.subject.record, self.index.image(&self.subject.record.id)?.is_some());
+        let (own, is_stored) = (self.image, self.reader.image(&self.image.id)?.is_some());
         let may_give = |record: &ImageRecord| {
             let same = record.id == own.id || (is_stored && record.set_id == own.set_id);
             let above = record.layers.len() > own.layers.len() && record.layers.starts_with(&own.layers);
             !same && !above && record.platform.fits(&own.platform)
         };
         let is_enough = |held, record: &ImageRecord| is_substance(held, record) && may_give(record);
-        let found = nearest_holders(self.index, &rest.contents(), is_enough)?;
-        let absent: Vec<_> =
-            found.iter().filter(|holder| !self.donors.contains_key(&holder.record.id)).collect();
-        let read = absent.par_iter().map(|holder| Donor::read(self.index, holder.record.clone()));
-        for donor in read.collect::<Result<Vec<_>>>()? {
-            self.donors.insert(donor.record.id, Arc::new(donor));
+        let may_be_enough = |overlap: &Overlap| overlap.present >= PRESENT_MIN;
+        let found = nearest_holders(self.reader, rest.contents(), may_be_enough, is_enough)?;
+        let absent = found.iter().filter(|holder| !self.donors.contains_key(&holder.record.id));
+        let absent: Vec<Arc<ImageRecord>> = absent.map(|holder| Arc::clone(&holder.record)).collect();
+        let trees = self.reader.trees(&absent)?;
+        for (record, tree) in absent.into_iter().zip(trees) {
+            self.donors.insert(record.id, Arc::new(Donor { record, tree }));
         }
         let donors = found.iter().map(|holder| self.donors[&holder.record.id].clone());
         Ok(donors.filter(|donor| !self.has_all(donor)).collect())
@@ -206,8 +214,8 @@ impl Search<'_> {
 
     /// Returns true for a stored image with all that this one has: built on it, or what it was slimmed from. It is no part.
     fn has_all(&self, donor: &Donor) -> bool {
-        let shared = donor.shared(self.contents.iter().copied());
-        share(shared, self.contents.len() as u64) >= ANCESTOR_CONTAINMENT
+        let own = &self.files.tree;
+        share(donor.tree.shared_with(self.files), own.content_count()) >= ANCESTOR_CONTAINMENT
     }
 
     /// Returns the largest part that one of the donors holds.
@@ -237,7 +245,7 @@ impl Search<'_> {
         holders.sort_by_key(|holder| (holder.donor.record.content_count, holder.donor.record.id));
         let is_source = |holder: &&Holder| !holders.iter().any(|other| has_from(holder, other, rest));
         let sources: Vec<_> = holders.iter().filter(is_source).cloned().collect();
-        let is_earlier = |holder: &&Holder| !created::is_after(&holder.donor.record, &self.subject.record);
+        let is_earlier = |holder: &&Holder| !created::is_after(&holder.donor.record, self.image);
         let earlier: Vec<_> = sources.iter().filter(is_earlier).cloned().collect();
         if earlier.is_empty() { sources } else { earlier }
     }
@@ -253,7 +261,7 @@ impl Search<'_> {
     fn names(&self, holders: &[Holder]) -> Result<Vec<String>> {
         let mut names: Vec<String> = Vec::new();
         for Holder { donor, .. } in holders {
-            let tie = tie_names(self.index, &donor.record.set_id, &self.subject.record.platform)?;
+            let tie = self.reader.tie_names(&donor.record.set_id, &self.image.platform)?;
             tie.into_iter().for_each(|name| {
                 if !names.contains(&name) {
                     names.push(name);
@@ -328,7 +336,7 @@ fn needed<'a>(mut parts: Vec<Found<'a>>, rest: &Rest<'a>, base: Option<&Donor>) 
         index -= 1;
         let others = parts.iter().enumerate().filter(|(other, _)| *other != index);
         let others: BTreeSet<_> = others.flat_map(|(_, found)| whole(found)).collect();
-        let only: HashSet<ContentId> = parts[index]
+        let only: IdSet<ContentId> = parts[index]
             .fit
             .places
             .iter()

@@ -1,52 +1,46 @@
 //! A stored image as what it may have given to another: its files, found by path and by folder.
-//!
-//! Owns what it holds, so that those that are looked at again and again are read once.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{Content, ImageRecord, Index, MergedView, Result};
+use layerprint_store::{Content, ImageRecord, Result};
 
 use crate::created;
 use crate::lineage::ANCESTOR_CONTAINMENT;
+use crate::reader::Reader;
 use crate::scan::share;
-use crate::subject::Layers;
+use crate::tree::{FileNumbers, Tree};
 
-/// A stored image with its files that are not empty, sorted by path.
+/// A stored image with its files. Empty ones say nothing of who gave what, and are passed over.
 #[derive(Debug)]
 pub(crate) struct Donor {
-    pub(crate) record: ImageRecord,
-    pub(crate) files: Vec<(Box<[u8]>, Content)>,
-    contents: HashSet<ContentId>,
+    pub(crate) record: Arc<ImageRecord>,
+    pub(crate) tree: Arc<Tree>,
 }
 
 impl Donor {
-    pub(crate) fn read(index: &Index, record: ImageRecord) -> Result<Self> {
-        let layers = Layers::stored(index, &record.layers)?;
-        let view = layers.view();
-        Ok(Self::new(record, &view))
+    pub(crate) fn read(reader: &Reader, record: Arc<ImageRecord>) -> Result<Self> {
+        let tree = reader.tree(&record)?;
+        Ok(Self { record, tree })
     }
 
-    pub(crate) fn new(record: ImageRecord, view: &MergedView) -> Self {
-        let files = view.files().filter(|(_, content)| content.id != ContentId::EMPTY);
-        let files: Vec<_> = files.map(|(path, content)| (path.into(), *content)).collect();
-        let contents = files.iter().map(|(_, content)| content.id).collect();
-        Self { record, files, contents }
+    /// Returns its files in path order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], &Content)> {
+        self.tree.files().filter(|(_, content)| content.id != ContentId::EMPTY)
     }
 
     /// What stands at a path.
     pub(crate) fn content_at(&self, path: &[u8]) -> Option<ContentId> {
-        let index = self.files.binary_search_by(|(own, _)| (**own).cmp(path)).ok()?;
-        Some(self.files[index].1.id)
+        self.tree.get(path).map(|content| content.id).filter(|content| *content != ContentId::EMPTY)
     }
 
     /// How many files another has at the same paths, whatever is in them.
     pub(crate) fn paths_shared(&self, other: &Self) -> u64 {
-        self.files.iter().filter(|(path, _)| other.content_at(path).is_some()).count() as u64
+        self.files().filter(|(path, _)| other.content_at(path).is_some()).count() as u64
     }
 
     pub(crate) fn file_count(&self) -> u64 {
-        self.files.len() as u64
+        self.files().count() as u64
     }
 
     /// Returns true if another stands below this one by its layers, or is all in this one, which was made after it.
@@ -57,20 +51,16 @@ impl Donor {
         }
         own.content_count > below.content_count
             && created::is_after(own, below)
-            && share(self.shared(other.contents()), below.content_count) >= ANCESTOR_CONTAINMENT
+            && share(self.shared(other), below.content_count) >= ANCESTOR_CONTAINMENT
     }
 
     pub(crate) fn has(&self, content: ContentId) -> bool {
-        self.contents.contains(&content)
+        content != ContentId::EMPTY && self.tree.has(&content)
     }
 
-    /// How many of these contents are here.
-    pub(crate) fn shared(&self, contents: impl Iterator<Item = ContentId>) -> u64 {
-        contents.filter(|content| self.has(*content)).count() as u64
-    }
-
-    pub(crate) fn contents(&self) -> impl Iterator<Item = ContentId> {
-        self.contents.iter().copied()
+    /// How many distinct contents both have.
+    pub(crate) fn shared(&self, other: &Self) -> u64 {
+        self.tree.shared(&other.tree)
     }
 
     /// Returns true if a file stands somewhere below a folder.
@@ -83,10 +73,19 @@ impl Donor {
         &'d self,
         folder: &[u8],
     ) -> impl Iterator<Item = (&'d [u8], &'d Content)> + use<'d> {
+        self.numbered_below(folder).map(|(path, content, _)| (path, content))
+    }
+
+    /// The same, each with its numbers.
+    pub(crate) fn numbered_below<'d>(
+        &'d self,
+        folder: &[u8],
+    ) -> impl Iterator<Item = (&'d [u8], &'d Content, &'d FileNumbers)> + use<'d> {
         let prefix = if folder.is_empty() { Vec::new() } else { [folder, b"/"].concat() };
-        let start = self.files.partition_point(|(path, _)| **path < *prefix);
-        let files = self.files[start..].iter();
-        files.map_while(move |(path, content)| Some((path.strip_prefix(&*prefix)?, content)))
+        let files = self.tree.files_from(self.tree.first_from(&prefix));
+        let below =
+            files.map_while(move |(path, content, file)| Some((path.strip_prefix(&*prefix)?, content, file)));
+        below.filter(|(_, content, _)| content.id != ContentId::EMPTY)
     }
 }
 

@@ -6,15 +6,19 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use layerprint_store::id::{ImageId, SetId};
-use layerprint_store::{ImageRecord, Index, MergedView, Result, StoreError};
+use std::sync::Arc;
+
+use layerprint_store::{ImageRecord, Index, Result, StoreError};
 use serde::Serialize;
 
-use crate::compare::{Comparison, compare};
+use crate::compare::{Comparison, compare_trees};
 use crate::cover::{self, Covered, Known, Part};
 use crate::donor::Donor;
-use crate::find::find;
+use crate::find::{Image, find_with};
 use crate::finding::{Evidence, Finding, ImageFacts, Kin, Verdict};
-use crate::lineage::{self, tie, tie_names};
+use crate::lineage;
+use crate::questions::Questions;
+use crate::reader::Reader;
 use crate::states::{FileRow, State, rows};
 use crate::subject::{Layers, Subject};
 use crate::versions::Versions;
@@ -109,16 +113,19 @@ pub fn explain<T>(
     source: &str,
     then: impl FnOnce(&Explanation, &[FileRow]) -> T,
 ) -> Result<T> {
-    let finding = find(index, subject, source)?;
+    let questions = Questions::new(index);
+    let reader = &questions.reader();
+    let image = Image::of(reader, subject)?;
+    let finding = find_with(reader, &image, source)?;
     let base = match against {
-        Some(id) => Some(index.image(id)?.ok_or_else(|| StoreError::NotFound { text: id.to_string() })?),
-        None => found_base(index, &finding)?,
+        Some(id) => Some(reader.image(id)?.ok_or_else(|| StoreError::NotFound { text: id.to_string() })?),
+        None => found_base(reader, &finding)?,
     };
     let view = subject.layers.view();
     let layers = base.as_ref().map(|base| Layers::stored(index, &base.layers)).transpose()?;
     let base_view = layers.as_ref().map(Layers::view).unwrap_or_default();
     let against = match &base {
-        Some(base) => Some(compared(index, subject, base, (&base_view, &view), &finding, against.is_some())?),
+        Some(base) => Some(compared(reader, &image, base, &finding, against.is_some())?),
         None => None,
     };
     let home = against.as_ref().and_then(|against| against.files.moved_to.clone()).unwrap_or_default();
@@ -129,10 +136,10 @@ pub fn explain<T>(
         moved_to: Some(&home),
         own: own.chain(base.as_ref().map(|base| base.set_id)).collect(),
     };
-    let parts = cover::cover(index, subject, &view, &known)?;
-    let mut origins = Origins { index, subject, list: Vec::new(), places: HashMap::new() };
+    let parts = cover::cover(reader, &image.record, &image.files, &known)?;
+    let mut origins = Origins { reader, subject, list: Vec::new(), places: HashMap::new() };
     if let (Some(base), Some(against)) = (&base, &against) {
-        let base = Donor::new(base.clone(), &base_view);
+        let base = Donor::read(reader, Arc::clone(base))?;
         origins.of_versions(&base, &home, &mut rows)?;
         origins.of_base(&base, &against.lineage, &home, &mut rows)?;
     }
@@ -151,17 +158,16 @@ pub fn explain<T>(
     Ok(then(&explanation, &rows))
 }
 
-fn found_base(index: &Index, finding: &Finding) -> Result<Option<ImageRecord>> {
+fn found_base(reader: &Reader, finding: &Finding) -> Result<Option<Arc<ImageRecord>>> {
     let member = finding.base.as_ref().and_then(|base| base.images.first());
-    Ok(member.map(|member| index.image(&member.id)).transpose()?.flatten())
+    Ok(member.map(|member| reader.image(&member.id)).transpose()?.flatten())
 }
 
 /// Tells what the image is compared with: as it was found, or worked out for a base that was given.
 fn compared(
-    index: &Index,
-    subject: &Subject,
-    base: &ImageRecord,
-    (base_view, view): (&MergedView, &MergedView),
+    reader: &Reader,
+    image: &Image,
+    base: &Arc<ImageRecord>,
     finding: &Finding,
     is_given: bool,
 ) -> Result<Against> {
@@ -169,8 +175,8 @@ fn compared(
     let (names, evidence, lineage) = match found {
         Some(found) => (found.names.clone(), Some(found.evidence), found.lineage.clone()),
         None => {
-            let names = tie_names(index, &base.set_id, &base.platform)?;
-            (names, None, lineage::lineage(index, &subject.record, base)?)
+            let names = reader.tie_names(&base.set_id, &base.platform)?;
+            (names, None, lineage::lineage(reader, &image.record, base)?)
         }
     };
     Ok(Against {
@@ -178,7 +184,7 @@ fn compared(
         id: base.id,
         created: base.created.clone(),
         evidence,
-        files: compare(base_view, view),
+        files: compare_trees(&*reader.tree(base)?, &image.files),
         lineage,
     })
 }
@@ -203,7 +209,7 @@ fn folders(rows: &[FileRow]) -> BTreeMap<String, BTreeMap<State, u64>> {
 
 /// The known images that files come from, as they are met.
 struct Origins<'s> {
-    index: &'s Index,
+    reader: &'s Reader<'s>,
     subject: &'s Subject,
     list: Vec<Origin>,
     places: HashMap<(OriginKind, SetId), usize>,
@@ -214,7 +220,7 @@ impl Origins<'_> {
         if let Some(place) = self.places.get(&(kind, *set)) {
             return Ok(*place);
         }
-        let names = tie_names(self.index, set, &self.subject.record.platform)?;
+        let names = self.reader.tie_names(set, &self.subject.record.platform)?;
         let place = self.push(kind, names);
         self.places.insert((kind, *set), place);
         Ok(place)
@@ -230,7 +236,7 @@ impl Origins<'_> {
         let modified = || rows.iter().filter(|row| row.state == State::Modified);
         let changed: HashSet<_> = modified().map(|row| row.content.id).collect();
         let record = &self.subject.record;
-        let versions = Versions::of(self.index, base, record, &changed, &record.platform)?;
+        let versions = Versions::of(self.reader, base, record, &changed, &record.platform)?;
         for row in rows.iter_mut().filter(|row| row.state == State::Modified) {
             if let Some((state, from)) = versions.of_file(below(home, &row.path), row.content.id) {
                 row.state = state;
@@ -245,9 +251,9 @@ impl Origins<'_> {
         let mut ancestors = Vec::new();
         for kin in lineage.iter().rev() {
             if let Some(record) =
-                tie(self.index, &kin.set_id, &self.subject.record.platform)?.into_iter().next()
+                self.reader.tie(&kin.set_id, &self.subject.record.platform)?.into_iter().next()
             {
-                ancestors.push(Donor::read(self.index, record)?);
+                ancestors.push(Donor::read(self.reader, record)?);
             }
         }
         for row in rows.iter_mut() {

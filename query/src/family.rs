@@ -80,7 +80,7 @@ impl Families {
                 Fate::Edited => 0.0,
                 Fate::Swapped | Fate::Missing => -lambda,
             };
-            let (sum, total) = places.entry(place(fated.path)).or_default();
+            let (sum, total) = places.entry(place(fates.path(fated))).or_default();
             *sum += worth;
             *total += worth.abs();
         }
@@ -124,9 +124,10 @@ impl Families {
         let mut specific = Specific::default();
         for fated in of_family {
             specific.contents += 1;
-            specific.bytes = specific.bytes.saturating_add(fated.content.size_bytes);
-            if places.last() != Some(&place(fated.path)) {
-                places.push(place(fated.path));
+            specific.bytes = specific.bytes.saturating_add(candidate.fates.content(fated).size_bytes);
+            let place = place(candidate.fates.path(fated));
+            if places.last() != Some(&place) {
+                places.push(place);
             }
         }
         Specific { places: places.len(), ..specific }
@@ -165,7 +166,7 @@ pub(crate) fn uncommon(weighing: &Weighing, candidate: &Weighed) -> (u64, u64) {
     let uncommon =
         candidate.fates.all.iter().filter(|fated| fated.is_present() && !is_common(&related, fated));
     uncommon.fold((0, 0), |(contents, bytes), fated| {
-        (contents + 1, bytes.saturating_add(fated.content.size_bytes))
+        (contents + 1, bytes.saturating_add(candidate.fates.content(fated).size_bytes))
     })
 }
 

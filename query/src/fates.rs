@@ -5,20 +5,17 @@
 //! base's file. Where the content is known, from another candidate, the file is that one's, and speaks against the base.
 //! Folders that are gone whole are kept apart, for what was cleared away with them says nothing of the base.
 
-use std::collections::{HashMap, HashSet};
+use layerprint_store::Content;
 
-use layerprint_store::id::ContentId;
-use layerprint_store::{Content, Entry, MergedView};
-use rayon::prelude::*;
-
-use crate::compare::held;
+use crate::seen::Seen;
+use crate::tree::{FileNumbers, Folder, Tree};
 
 /// Contents that a folder must have held to count as cleared away, if none of them is left. Fewer may be missing for any
 /// reason, each its own.
-const GONE_MIN: usize = 8;
+const GONE_MIN: u32 = 8;
 
 /// Which candidates hold a content: a bit for each.
-pub(crate) type Holders = u64;
+pub(crate) type Holders = u32;
 
 /// Candidates that are looked at file by file: a bit of [`Holders`] each.
 pub(crate) const CANDIDATES_MAX: usize = 32;
@@ -40,24 +37,27 @@ pub(crate) enum Fate {
 
 /// A content of a candidate and what became of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fated<'a> {
-    pub(crate) path: &'a [u8],
-    pub(crate) content: Content,
+pub(crate) struct Fated {
+    /// The number of the file that speaks for it.
+    pub(crate) file: u32,
     pub(crate) fate: Fate,
     /// The candidates that have it, this one included.
     pub(crate) holders: Holders,
-    /// The folder that holds the folder with which it went, if it went with a whole folder; one at the root holds itself.
-    pub(crate) cleared_from: Option<&'a [u8]>,
+    /// The length of the path of the folder that holds the folder with which it went; [`NOT_CLEARED`] if it did not go with
+    /// a whole folder.
+    cleared: u32,
 }
 
-impl Fated<'_> {
+const NOT_CLEARED: u32 = u32::MAX;
+
+impl Fated {
     pub(crate) fn is_present(&self) -> bool {
         self.fate >= Fate::Moved
     }
 
     /// It went with the whole folder that it stood in.
     pub(crate) fn is_cleared(&self) -> bool {
-        self.cleared_from.is_some()
+        self.cleared != NOT_CLEARED
     }
 
     /// It is not there, and for a reason of its own.
@@ -67,107 +67,158 @@ impl Fated<'_> {
 }
 
 /// The contents of one candidate by path, none empty, each once, with their fates.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fates<'a> {
-    pub(crate) all: Vec<Fated<'a>>,
+    tree: &'a Tree,
+    pub(crate) all: Vec<Fated>,
     /// How many contents went with each folder that was cleared.
     pub(crate) cleared: Vec<u64>,
 }
 
 impl<'a> Fates<'a> {
     /// Counts those of which something holds.
-    pub(crate) fn count(&self, holds: impl Fn(&Fated<'a>) -> bool) -> u64 {
+    pub(crate) fn count(&self, holds: impl Fn(&Fated) -> bool) -> u64 {
         self.all.iter().filter(|fated| holds(fated)).count() as u64
+    }
+
+    pub(crate) fn path(&self, fated: &Fated) -> &'a [u8] {
+        self.tree.path(fated.file as usize)
+    }
+
+    pub(crate) fn content(&self, fated: &Fated) -> &'a Content {
+        self.tree.content(fated.file as usize)
+    }
+
+    /// The folder that holds the folder with which it went, if it went with a whole folder; one at the root holds itself.
+    pub(crate) fn cleared_from(&self, fated: &Fated) -> Option<&'a [u8]> {
+        fated.is_cleared().then(|| &self.path(fated)[..fated.cleared as usize])
     }
 }
 
 /// Tells what became of each candidate's contents in an image, in the order given.
-pub(crate) fn fates<'a>(image: &MergedView, candidates: &[MergedView<'a>]) -> Vec<Fates<'a>> {
+pub(crate) fn fates<'a>(image: &Seen, candidates: &[&'a Tree]) -> Vec<Fates<'a>> {
     debug_assert!(candidates.len() <= CANDIDATES_MAX);
-    let mut holders: HashMap<ContentId, Holders> = HashMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        for (_, content) in candidate.files() {
-            *holders.entry(content.id).or_default() |= 1 << index;
-        }
-    }
-    let held = held(image);
-    candidates.par_iter().map(|candidate| of(candidate, image, &held, &holders)).collect()
+    let holders = holders(candidates);
+    candidates.iter().map(|candidate| of(candidate, image, &holders)).collect()
 }
 
-fn of<'a>(
-    base: &MergedView<'a>,
-    image: &MergedView,
-    held: &HashSet<ContentId>,
-    holders: &HashMap<ContentId, Holders>,
-) -> Fates<'a> {
-    let mut places: HashMap<ContentId, usize> = HashMap::new();
-    let mut all: Vec<Fated> = Vec::new();
-    let mut there_now = image.walk();
-    for (path, content) in base.files().filter(|(_, content)| content.size_bytes > 0) {
-        let there = there_now.get(path).and_then(Entry::content);
-        let fate = fate(content, there, held, holders);
-        let fated =
-            Fated { path, content: *content, fate, holders: holders[&content.id], cleared_from: None };
-        match places.get(&content.id) {
-            Some(&place) if all[place].fate < fate => all[place] = fated,
+/// Returns which candidates have each content, by its number.
+fn holders(candidates: &[&Tree]) -> Vec<Holders> {
+    let numbers = candidates.iter().flat_map(|tree| tree.numbers());
+    let end = numbers.map(|file| file.content + 1).max().unwrap_or(0);
+    let mut holders = vec![0; end as usize];
+    for (index, candidate) in candidates.iter().enumerate() {
+        candidate.numbers().iter().for_each(|file| holders[file.content as usize] |= 1 << index);
+    }
+    holders
+}
+
+/// No place yet.
+const NOWHERE: u32 = u32::MAX;
+
+fn of<'a>(base: &'a Tree, image: &Seen, holders: &[Holders]) -> Fates<'a> {
+    let mut places = vec![NOWHERE; base.distinct_count()];
+    let mut all: Vec<Fated> = Vec::with_capacity(base.distinct_count());
+    let mut is_sorted = true;
+    for (numbers, file) in base.numbers().iter().zip(0..) {
+        if base.content(file as usize).size_bytes == 0 {
+            continue;
+        }
+        let fate = fate(numbers, image, holders);
+        let fated = Fated { file, fate, holders: holders[numbers.content as usize], cleared: NOT_CLEARED };
+        let place = &mut places[numbers.ordinal as usize];
+        match all.get_mut(*place as usize) {
+            Some(other) if other.fate < fate => (*other, is_sorted) = (fated, false),
             Some(_) => {}
             None => {
-                places.insert(content.id, all.len());
+                *place = u32::try_from(all.len()).expect("not more than files");
                 all.push(fated);
             }
         }
     }
-    all.sort_unstable_by_key(|fated| fated.path);
+    if !is_sorted {
+        // Files are in path order.
+        all.sort_unstable_by_key(|fated| fated.file);
+    }
     let mut cleared = Vec::new();
-    clear(&mut all, 0, &mut cleared);
-    Fates { all, cleared }
+    if !base.folders().is_empty() {
+        let sums = Sums::of(&all, base.numbers().len());
+        Clearing { tree: base, sums, fated: &mut all, cleared: &mut cleared }.clear(0, 0);
+    }
+    Fates { tree: base, all, cleared }
 }
 
-fn fate(
-    content: &Content,
-    there: Option<Content>,
-    held: &HashSet<ContentId>,
-    holders: &HashMap<ContentId, Holders>,
-) -> Fate {
-    match there {
-        Some(there) if there.id == content.id => Fate::Same,
-        _ if held.contains(&content.id) => Fate::Moved,
+fn fate(file: &FileNumbers, image: &Seen, holders: &[Holders]) -> Fate {
+    let is_known = |content: u32| holders.get(content as usize).is_some_and(|holders| *holders != 0);
+    match image.at(file.path) {
+        Some((there, _)) if there.content == file.content => Fate::Same,
+        _ if image.holds(file.content) => Fate::Moved,
         // An empty file is in every candidate.
-        Some(there) if there.size_bytes > 0 && !holders.contains_key(&there.id) => Fate::Edited,
+        Some((there, content)) if content.size_bytes > 0 && !is_known(there.content) => Fate::Edited,
         Some(_) => Fate::Swapped,
         None => Fate::Missing,
     }
 }
 
-/// Marks what went with whole folders, the outermost of them. A few of its contents may stand elsewhere, too. `fated` are the contents of one folder by path, whose name
-/// is the first `depth` bytes of each.
-fn clear(fated: &mut [Fated], depth: usize, cleared: &mut Vec<u64>) {
-    let missing = fated.iter().filter(|fated| fated.fate == Fate::Missing).count();
-    let moved = fated.iter().filter(|fated| fated.fate == Fate::Moved).count();
-    if missing >= GONE_MIN.max(moved) && missing + moved == fated.len() {
-        let gone = fated.iter_mut().filter(|fated| fated.fate == Fate::Missing);
-        gone.for_each(|fated| fated.cleared_from = Some(parent(&fated.path[..depth])));
-        cleared.push(missing as u64);
-        return;
-    }
-    // Paths that begin alike stand together.
-    let name =
-        |fated: &Fated| fated.path[depth..].split(|byte| *byte == b'/').next().unwrap_or_default().len();
-    let starts_alike =
-        |a: &Fated, b: &Fated| a.path[depth..depth + name(a)] == b.path[depth..depth + name(b)];
-    for below in fated.chunk_by_mut(starts_alike) {
-        let next = depth + name(&below[0]) + 1;
-        if below.len() >= GONE_MIN && below.iter().all(|fated| fated.path.len() > next) {
-            clear(below, next, cleared);
+/// For each file of a candidate: of those before it, how many have a fate, are missing, and moved.
+struct Sums(Vec<[u32; 3]>);
+
+impl Sums {
+    fn of(fated: &[Fated], files: usize) -> Self {
+        let mut sums = vec![[0; 3]; files + 1];
+        for fated in fated {
+            let is = [true, fated.fate == Fate::Missing, fated.fate == Fate::Moved];
+            sums[fated.file as usize + 1] = is.map(u32::from);
         }
+        for file in 1..sums.len() {
+            let before = sums[file - 1];
+            sums[file].iter_mut().zip(before).for_each(|(sum, before)| *sum += before);
+        }
+        Self(sums)
+    }
+
+    /// Returns the same for the files of a folder.
+    fn within(&self, folder: &Folder) -> [u32; 3] {
+        let (start, end) = (self.0[folder.start as usize], self.0[folder.end as usize]);
+        [end[0] - start[0], end[1] - start[1], end[2] - start[2]]
     }
 }
 
-/// The folder around a folder, which ends in a slash; itself if it stands at the root.
-fn parent(folder: &[u8]) -> &[u8] {
-    let name = folder.strip_suffix(b"/").unwrap_or(folder);
-    match name.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => &name[..slash],
-        None => name,
+/// Marks what went with whole folders, the outermost of them. A few of its contents may stand elsewhere, too.
+struct Clearing<'f> {
+    tree: &'f Tree,
+    sums: Sums,
+    /// By path.
+    fated: &'f mut Vec<Fated>,
+    cleared: &'f mut Vec<u64>,
+}
+
+impl Clearing<'_> {
+    /// Looks at a folder; `outer` is the length of the path of the folder around it.
+    fn clear(&mut self, number: usize, outer: u32) {
+        let folder = self.tree.folders()[number];
+        let [all, missing, moved] = self.sums.within(&folder);
+        if missing < GONE_MIN {
+            return;
+        }
+        if missing >= moved && missing + moved == all {
+            // One at the root holds itself.
+            let holder = if outer == 0 { folder.path_bytes } else { outer };
+            self.mark(&folder, holder.saturating_sub(1));
+            self.cleared.push(missing.into());
+            return;
+        }
+        let mut inner = number + 1;
+        while inner < folder.next as usize {
+            self.clear(inner, folder.path_bytes);
+            inner = self.tree.folders()[inner].next as usize;
+        }
+    }
+
+    fn mark(&mut self, folder: &Folder, holder_bytes: u32) {
+        let place = |file: u32| self.fated.partition_point(|fated| fated.file < file);
+        let range = place(folder.start)..place(folder.end);
+        let gone = self.fated[range].iter_mut().filter(|fated| fated.fate == Fate::Missing);
+        gone.for_each(|fated| fated.cleared = holder_bytes);
     }
 }

@@ -3,24 +3,28 @@
 //! Layers first, because a chain ID is certain; then content. Then the verdict, which may be that nothing stored is the
 //! base: an image that shares files with a base need not be built on it.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
-use layerprint_store::{ImageRecord, Index, MergedView, Result};
+use layerprint_store::{Content, ImageRecord, Index, Result};
 
 use crate::agree::agree;
 use crate::choose::{Choice, Chooser, is_descendant};
-use crate::compare::{self, Comparison, held};
+use crate::compare::{Comparison, compare_trees, novel_in, telling_trees};
 use crate::confidence::{Grounds, confidence};
 use crate::cover;
 use crate::family::{doubtful, uncommon};
 use crate::finding::{Base, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 use crate::judge::{Case, judge};
-use crate::lineage::{self, by_chain, tie, tie_names};
+use crate::lineage;
 use crate::own::contradicts;
 use crate::parts::Taker;
+use crate::questions::Questions;
 use crate::rank;
+use crate::reader::Reader;
 use crate::scan::{Overlap, count, is_candidate, scan, share};
-use crate::subject::{Layers, Subject, contents_of};
+use crate::seen::{Marks, Seen};
+use crate::subject::Subject;
+use crate::tree::Tree;
 use crate::weigh::{Shortlist, Weighed, Weighing, weigh};
 
 /// Confidence below which no base is claimed. Of what would be claimed below it, nearly half was wrong.
@@ -34,33 +38,55 @@ const EXAMPLES_MAX: usize = 5;
 /// Containment from which the next best is worth a word.
 const RUNNER_UP_MIN: f64 = 0.05;
 
-/// Finds what an image is built on. `source` is how the user named it.
+/// Finds what an image is built on. `source` is how the user named it. Who asks about many uses [`Questions`].
 pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
-    let view = subject.layers.view();
-    let contents = contents_of(&view);
-    let by_chain = by_chain(index, &subject.record.layers)?;
-    let mut stored = None;
-    for record in by_chain {
-        if is_candidate(index, &subject.record, &record)? {
-            stored = Some(record);
-            break;
-        }
+    Questions::new(index).find(subject, source)
+}
+
+/// The image that is asked about.
+pub(crate) struct Image {
+    pub(crate) record: Arc<ImageRecord>,
+    pub(crate) names: Vec<String>,
+    pub(crate) files: Seen,
+}
+
+impl Image {
+    /// Takes an image with its layers.
+    pub(crate) fn of(reader: &Reader, subject: &Subject) -> Result<Self> {
+        let stored = reader.image(&subject.record.id)?;
+        // What is stored under this name may have other layers, if one of the two does not match its configuration.
+        let tree = match stored.filter(|stored| stored.layers == subject.record.layers) {
+            Some(stored) => reader.tree_with(&stored, &subject.layers)?,
+            None => Arc::new(reader.tree_of(&subject.layers)),
+        };
+        let record = Arc::new(subject.record.clone());
+        Ok(Self { record, names: subject.names.clone(), files: Seen::of(tree) })
     }
+
+    /// Takes a stored image.
+    pub(crate) fn stored(reader: &Reader, record: Arc<ImageRecord>) -> Result<Self> {
+        let names = reader.names_of(&record.id)?.to_vec();
+        Ok(Self { names, files: Seen::of(reader.tree(&record)?), record })
+    }
+}
+
+/// Finds what an image is built on, with what was read for others.
+pub(crate) fn find_with(reader: &Reader, image: &Image, source: &str) -> Result<Finding> {
+    let contents: Vec<Content> = image.files.tree.contents().collect();
     // Counted apart: an image may hide nearly all of its base, and is built on it all the same.
-    let by_chain = stored.map(|record| count(index, record, &contents)).transpose()?;
-    let overlaps = scan(index, &subject.record, &contents)?;
+    let by_chain = match stored_below(reader, &image.record)? {
+        Some(record) => Some(count(reader, record, &image.files)?),
+        None => None,
+    };
+    let overlaps = scan(reader, &image.record, &contents)?;
     let (descendants, overlaps): (Vec<_>, Vec<_>) =
-        overlaps.into_iter().partition(|stored| is_descendant(stored, &subject.record));
+        overlaps.into_iter().partition(|stored| is_descendant(stored, &image.record));
     let ranking = rank::rank(&overlaps);
-    let list = Shortlist::read(index, &ranking, &subject.record)?;
-    let views = list.views();
-    let weighing = weigh(&list, &views, &view);
-    let held = held(&view);
-    let taker =
-        Taker { layers: &subject.record.layers, view: &view, held: &held, retention: weighing.retention };
+    let list = Shortlist::read(reader, &ranking, &image.record)?;
+    let weighing = weigh(&list, &image.files);
+    let taker = Taker { layers: &image.record.layers, files: &image.files, retention: weighing.retention };
     let chooser = Chooser { taker, list: &list, weighing: &weighing };
-    let answer =
-        Answer { index, subject, view: &view, source, weighing: &weighing, descendants: &descendants };
+    let answer = Answer { reader, image, source, weighing: &weighing, descendants: &descendants };
     let choice = match &by_chain {
         Some(overlap) => Some(Choice::by_chain(overlap)),
         None => chooser.choose(),
@@ -69,14 +95,23 @@ pub fn find(index: &Index, subject: &Subject, source: &str) -> Result<Finding> {
         Some(choice) => answer.about(&choice),
         None => answer.nothing("no other stored image shares enough with it".into()),
     }?;
-    finding.cover = cover::of_finding(index, subject, &view, &finding)?;
+    finding.cover = cover::of_finding(reader, &image.record, &image.files, &finding)?;
     Ok(finding)
 }
 
+/// Returns the largest stored image whose layers are the lowest of another.
+fn stored_below(reader: &Reader, image: &ImageRecord) -> Result<Option<Arc<ImageRecord>>> {
+    for record in reader.by_chain(&image.layers)? {
+        if is_candidate(reader, image, &record)? {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
 struct Answer<'a> {
-    index: &'a Index,
-    subject: &'a Subject,
-    view: &'a MergedView<'a>,
+    reader: &'a Reader<'a>,
+    image: &'a Image,
     source: &'a str,
     weighing: &'a Weighing<'a>,
     /// Stored images that are built on the one in question.
@@ -86,21 +121,20 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn about(&self, choice: &Choice) -> Result<Finding> {
         let record = &choice.overlap.record;
-        let layers = Layers::stored(self.index, &record.layers)?;
-        let view = layers.view();
-        let files = compare::compare(&view, self.view);
-        let lineage = lineage::lineage(self.index, &self.subject.record, record)?;
+        let tree = self.reader.tree(record)?;
+        let files = compare_trees(&tree, &self.image.files);
+        let lineage = lineage::lineage(self.reader, &self.image.record, record)?;
         let rival = self.next_best(record, &lineage, &[]);
         let contradiction = choice.weighed.and_then(|weighed| contradicts(self.weighing, weighed));
         let contradiction = contradiction.map(|other| self.names(&other.overlap.record)).transpose()?;
-        let agreement = agree(&view, self.view, &files);
+        let agreement = agree(&tree, &self.image.files, &files);
         let (verdict, reason) = judge(&Case {
             choice,
             files: &files,
             agreement,
             rival_score: rival.map(|rival| rival.score),
             contradiction: contradiction.map(|names| names.join(", ")),
-            image: &self.subject.record,
+            image: &self.image.record,
             score: self.score(choice),
             uncommon: self.uncommon(choice),
             below: self.below(files.moved_to.as_deref()),
@@ -113,11 +147,11 @@ impl Answer<'_> {
         let (verdict, reason) = if is_doubted { doubted(verdict, reason) } else { (verdict, reason) };
         let near = if verdict == Verdict::Family { self.near(choice) } else { Vec::new() };
         let runner_up = self.next_best(record, &lineage, &near);
-        let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &view)).transpose()?;
+        let runner_up = runner_up.map(|ranked| self.runner_up(ranked, &tree)).transpose()?;
         let grounds = Grounds::of(choice, agreement, self.margin(choice, &near));
-        let near: Vec<&ImageRecord> = near.iter().map(|weighed| &weighed.overlap.record).collect();
+        let near: Vec<&ImageRecord> = near.iter().map(|weighed| &*weighed.overlap.record).collect();
         let base = self.base(choice, &near, files, lineage)?;
-        let new = new(self.view, &[&view]);
+        let new = new(&self.image.files.tree, &[&tree]);
         let confidence = confidence(choice.evidence, &grounds);
         Ok(Finding { base: Some(base), runner_up, new, confidence, ..self.blank(verdict, reason)? })
     }
@@ -125,10 +159,13 @@ impl Answer<'_> {
     /// Share of the image's contents that stand in a folder. Contents, for a busybox has one under four hundred names.
     fn below(&self, folder: Option<&str>) -> f64 {
         let prefix = folder.map(|folder| format!("{folder}/")).unwrap_or_default();
-        let below = self.view.files().filter(|(path, _)| path.starts_with(prefix.as_bytes()));
-        let below: HashSet<_> =
-            below.filter(|(_, content)| content.size_bytes > 0).map(|(_, content)| content.id).collect();
-        share(below.len() as u64, self.subject.record.content_count)
+        let tree = &self.image.files.tree;
+        let files = tree.files_from(tree.first_from(prefix.as_bytes()));
+        let below = files.take_while(|(path, ..)| path.starts_with(prefix.as_bytes()));
+        let mut counted = Marks::default();
+        let distinct =
+            below.filter(|(_, content, file)| content.size_bytes > 0 && counted.insert(file.content));
+        share(distinct.count() as u64, self.image.record.content_count)
     }
 
     /// What of a choice no unrelated candidate has.
@@ -168,10 +205,10 @@ impl Answer<'_> {
             }
             None => reason,
         };
-        let record = &self.subject.record;
-        let reason = match self.index.image(&record.id)? {
+        let record = &self.image.record;
+        let reason = match self.reader.image(&record.id)? {
             Some(_) => {
-                format!("{reason}; it is stored itself: {}", self.index.names_of(&record.id)?.join(", "))
+                format!("{reason}; it is stored itself: {}", self.reader.names_of(&record.id)?.join(", "))
             }
             None => reason,
         };
@@ -186,7 +223,7 @@ impl Answer<'_> {
             base: None,
             runner_up: None,
             cover: Vec::new(),
-            new: new(self.view, &[]),
+            new: new(&self.image.files.tree, &[]),
             confidence: 0.0,
             reason,
         })
@@ -194,7 +231,7 @@ impl Answer<'_> {
 
     /// All names of the stored images with the same contents, for the platform in question.
     fn names(&self, image: &ImageRecord) -> Result<Vec<String>> {
-        tie_names(self.index, &image.set_id, &self.subject.record.platform)
+        self.reader.tie_names(&image.set_id, &self.image.record.platform)
     }
 
     fn base(
@@ -205,13 +242,13 @@ impl Answer<'_> {
         lineage: Vec<Kin>,
     ) -> Result<Base> {
         let Overlap { record, present, present_bytes } = choice.overlap;
-        let own = &self.subject.record.layers;
+        let own = &self.image.record.layers;
         let (mut names, mut images) = (Vec::new(), Vec::new());
         for record in
-            [record].into_iter().chain(near.iter().copied().filter(|near| near.set_id != record.set_id))
+            [&**record].into_iter().chain(near.iter().copied().filter(|near| near.set_id != record.set_id))
         {
-            let tie = tie(self.index, &record.set_id, &self.subject.record.platform)?;
-            images.extend(tie.iter().map(member));
+            let tie = self.reader.tie(&record.set_id, &self.image.record.platform)?;
+            images.extend(tie.iter().map(|record| member(record)));
             names.extend(self.names(record)?);
         }
         names.sort();
@@ -249,12 +286,11 @@ impl Answer<'_> {
         })
     }
 
-    fn runner_up(&self, runner_up: &Weighed, base_view: &MergedView) -> Result<RunnerUp> {
+    fn runner_up(&self, runner_up: &Weighed, base: &Tree) -> Result<RunnerUp> {
         let Weighed { overlap, score, .. } = runner_up;
-        let layers = Layers::stored(self.index, &overlap.record.layers)?;
-        let (view, image) = (layers.view(), self.view);
-        let (only_base, only_base_paths) = compare::telling(base_view, &view, image, EXAMPLES_MAX);
-        let (only_runner_up, only_runner_up_paths) = compare::telling(&view, base_view, image, EXAMPLES_MAX);
+        let (tree, image) = (self.reader.tree(&overlap.record)?, &self.image.files);
+        let (only_base, only_base_paths) = telling_trees(base, &tree, image, EXAMPLES_MAX);
+        let (only_runner_up, only_runner_up_paths) = telling_trees(&tree, base, image, EXAMPLES_MAX);
         Ok(RunnerUp {
             names: self.names(&overlap.record)?,
             containment: overlap.containment(),
@@ -267,17 +303,17 @@ impl Answer<'_> {
     }
 
     fn facts(&self) -> Result<ImageFacts> {
-        let record = &self.subject.record;
+        let record = &self.image.record;
         let mut same_content_as = Vec::new();
-        let tie = tie(self.index, &record.set_id, &record.platform)?;
+        let tie = self.reader.tie(&record.set_id, &record.platform)?;
         for image in tie.iter().filter(|image| image.id != record.id) {
-            same_content_as.extend(self.index.names_of(&image.id)?);
+            same_content_as.extend(self.reader.names_of(&image.id)?.iter().cloned());
         }
         same_content_as.sort();
         same_content_as.dedup();
         Ok(ImageFacts {
             id: record.id,
-            names: self.subject.names.clone(),
+            names: self.image.names.clone(),
             platform: record.platform.to_string(),
             created: record.created.clone(),
             layers: record.layers.len(),
@@ -300,8 +336,8 @@ fn doubted(verdict: Verdict, reason: String) -> (Verdict, String) {
     (Verdict::Family, reason)
 }
 
-fn new(view: &MergedView, bases: &[&MergedView]) -> New {
-    let (files, bytes) = compare::novel(view, bases);
+fn new(image: &Tree, bases: &[&Tree]) -> New {
+    let (files, bytes) = novel_in(image, bases);
     New { files, bytes }
 }
 

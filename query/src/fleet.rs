@@ -33,6 +33,8 @@ pub struct FleetImage {
     pub platform: Platform,
     /// When it was made, as its configuration says.
     pub created: Option<String>,
+    /// Its place in an order in which images that share lower layers stand together: who asks in it reads least.
+    pub place: u32,
 }
 
 /// An image by one of its names.
@@ -73,11 +75,16 @@ impl Fleet {
             digest: ContentId::EMPTY,
             last_seen_unix_s: 0,
         };
-        let mut records = BTreeMap::new();
+        let (mut records, mut stacks) = (BTreeMap::new(), Vec::new());
         for image in index.images_with_names() {
-            let (record, names) = image?;
+            let (mut record, names) = image?;
             records.insert(record.id, digest_of(&record, &names));
+            stacks.push((std::mem::take(&mut record.layers), record.id, fleet.images.len()));
             fleet.add(record, names);
+        }
+        stacks.sort_unstable();
+        for ((_, _, image), place) in stacks.into_iter().zip(0..) {
+            fleet.images[image].place = place;
         }
         fleet.images.sort_by(|a, b| (first_name(&a.names), a.id).cmp(&(first_name(&b.names), b.id)));
         fleet.digest = ContentId::of(&records.into_values().flatten().collect::<Vec<u8>>());
@@ -90,7 +97,7 @@ impl Fleet {
             self.add_member(&record, name);
         }
         let ImageRecord { id, platform, created, .. } = record;
-        self.images.push(FleetImage { id, names, platform, created });
+        self.images.push(FleetImage { id, names, platform, created, place: 0 });
     }
 
     fn add_member(&mut self, record: &ImageRecord, name: &str) {

@@ -8,13 +8,16 @@
 //! What was copied over the base's own files, to the same place, is one folder with all that the stored image has in it.
 //! What the base has there as well is no sign against it, unless the two are versions of one image: that is an upgrade.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use layerprint_store::Content;
 use layerprint_store::id::ContentId;
 
 use crate::donor::{Donor, join};
+use crate::ids::IdSet;
+use crate::rest::Rest;
 use crate::scan::share;
+use crate::tree::FileNumbers;
 
 /// A content in more places than this says nothing of what was copied where.
 const PLACES_MAX: usize = 16;
@@ -60,67 +63,6 @@ const PACKAGE_LISTS: [&[u8]; 6] = [
     b"usr/lib/sysimage/rpm",
     b"var/lib/pacman",
 ];
-
-/// Files of an image that nothing explains, by path and by content; empty ones are left out.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Rest<'a> {
-    /// Where the tree of the base stands; the root is empty. Same places are places below it.
-    home: Vec<u8>,
-    by_path: BTreeMap<&'a [u8], Content>,
-    by_content: HashMap<ContentId, Vec<&'a [u8]>>,
-}
-
-impl<'a> Rest<'a> {
-    pub(crate) fn of<'c>(home: &[u8], files: impl Iterator<Item = (&'a [u8], &'c Content)>) -> Self {
-        let mut rest = Self { home: home.to_vec(), ..Self::default() };
-        for (path, content) in files.filter(|(_, content)| content.id != ContentId::EMPTY) {
-            rest.by_path.insert(path, *content);
-            rest.by_content.entry(content.id).or_default().push(path);
-        }
-        rest
-    }
-
-    pub(crate) fn contents(&self) -> HashSet<ContentId> {
-        self.by_content.keys().copied().collect()
-    }
-
-    pub(crate) fn content_count(&self) -> u64 {
-        self.by_content.len() as u64
-    }
-
-    /// Takes files away.
-    pub(crate) fn remove(&mut self, places: &[&'a [u8]]) {
-        for place in places {
-            let Some(content) = self.by_path.remove(place) else { continue };
-            if let Some(others) = self.by_content.get_mut(&content.id) {
-                others.retain(|other| other != place);
-                if others.is_empty() {
-                    self.by_content.remove(&content.id);
-                }
-            }
-        }
-    }
-
-    /// The same with some of the files only.
-    fn only(&self, places: &[(&'a [u8], Content)]) -> Self {
-        Self::of(&self.home, places.iter().map(|(place, content)| (*place, content)))
-    }
-
-    /// Returns true if a shift leads elsewhere than from a place to the same place.
-    pub(crate) fn is_move(&self, shift: &Shift) -> bool {
-        shift.to != join(&self.home, &shift.from)
-    }
-
-    /// Where a place would be if the tree of the base stood at the root.
-    fn at_home<'p>(&self, place: &'p [u8]) -> &'p [u8] {
-        let below = place.strip_prefix(&*self.home);
-        below.map_or(place, |below| below.strip_prefix(b"/").unwrap_or(below))
-    }
-
-    fn has(&self, place: &[u8], content: &Content) -> bool {
-        self.by_path.get(place).is_some_and(|there| there.id == content.id)
-    }
-}
 
 /// From which folder of a stored image to which folder of another; the root is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -204,11 +146,18 @@ pub(crate) fn fits<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>) -> 
 
 fn shifts(donor: &Donor, rest: &Rest) -> Vec<Shift> {
     let mut votes: HashMap<Shift, u64> = HashMap::new();
-    for (path, content) in &donor.files {
-        let places = rest.by_content.get(&content.id).filter(|places| places.len() <= PLACES_MAX);
-        for shift in places.into_iter().flatten().filter_map(|place| Shift::between(path, place)) {
-            *votes.entry(shift).or_default() += 1;
+    let mut unmoved = 0;
+    for (path, _, file) in donor.numbered_below(b"") {
+        for place in rest.places_of(file.content, PLACES_MAX) {
+            if rest.path_number(place) == file.path {
+                unmoved += 1;
+            } else if let Some(shift) = Shift::between(path, rest.file(place).0) {
+                *votes.entry(shift).or_default() += 1;
+            }
         }
+    }
+    if unmoved > 0 {
+        *votes.entry(Shift::cut(b"", b"")).or_default() += unmoved;
     }
     let mut votes: Vec<(Shift, u64)> = votes.into_iter().collect();
     votes.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -218,11 +167,10 @@ fn shifts(donor: &Donor, rest: &Rest) -> Vec<Shift> {
 /// Returns the folders of the donor that stand in the rest under a shift.
 pub(crate) fn fit<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shift: Shift) -> Fit<'a> {
     let files: Vec<File> = donor
-        .below(&shift.from)
-        .map(|(below, content)| {
-            let place = shift.place(below);
-            let there = rest.by_path.get_key_value(&*place).filter(|(_, there)| there.id == content.id);
-            File { below, content: content.id, place: there.map(|(place, content)| (*place, *content)) }
+        .numbered_below(&shift.from)
+        .map(|(below, content, file)| {
+            let place = rest.under(&shift, below, file).map(|place| rest.file(place));
+            File { below, content: content.id, place }
         })
         .collect();
     let mut places = Vec::new();
@@ -248,11 +196,10 @@ pub(crate) fn fit<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shif
 pub(crate) fn best_shift(donor: &Donor, rest: &Rest, fit: &Fit) -> (usize, Shift) {
     let wanted: HashSet<&[u8]> = fit.places.iter().map(|(place, _)| *place).collect();
     let held = |shift: &Shift| {
-        let is_held = |(below, content): &(&[u8], &Content)| {
-            let place = shift.place(below);
-            wanted.contains(&*place) && rest.has(&place, content)
+        let is_held = |(below, _, file): &(&[u8], &Content, &FileNumbers)| {
+            rest.under(shift, below, file).is_some_and(|place| wanted.contains(rest.file(place).0))
         };
-        donor.below(&shift.from).filter(is_held).count()
+        donor.numbered_below(&shift.from).filter(is_held).count()
     };
     let own = shifts(donor, &rest.only(&fit.places));
     let all = own.into_iter().chain([fit.shift.clone()]).map(|shift| (held(&shift), shift));
@@ -271,12 +218,15 @@ impl Over<'_> {
     /// Returns the files of the rest in the folder, if there is one.
     fn places<'a>(&self, files: &[File<'_, 'a>]) -> Vec<(&'a [u8], Content)> {
         let all = files;
+        if (all.iter().filter(|file| file.place.is_some()).count() as u64) < OVER_CONTENTS_MIN {
+            return Vec::new();
+        }
         let (folder, files) = narrowest(all);
         let present = || files.iter().filter_map(|file| file.place);
         let new = present().map(|(_, content)| content.id).filter(|content| !self.base.has(*content));
         let is_copied = !folder.is_empty()
             && !self.is_installed(all, files)
-            && new.collect::<HashSet<_>>().len() as u64 >= OVER_CONTENTS_MIN
+            && new.collect::<IdSet<_>>().len() as u64 >= OVER_CONTENTS_MIN
             && self.is_whole(files)
             && !self.is_upgrade(files);
         if is_copied { present().collect() } else { Vec::new() }
@@ -303,7 +253,7 @@ impl Over<'_> {
     fn are_versions(&self) -> bool {
         let (donor, base) = (self.donor, self.base);
         let smaller = donor.record.content_count.min(base.record.content_count);
-        share(donor.shared(base.contents()), smaller) >= VERSION_SHARE_MIN
+        share(donor.shared(base), smaller) >= VERSION_SHARE_MIN
     }
 
     fn is_upgrade(&self, files: &[File]) -> bool {
@@ -388,11 +338,16 @@ impl Rule<'_> {
     ) {
         let Some(first) = files.first() else { return };
         let depth = first.below[..folder_bytes].iter().filter(|byte| **byte == b'/').count();
-        if depth > DEPTH_MAX || files.iter().all(|file| file.place.is_none()) {
+        let present = files.iter().filter(|file| file.place.is_some()).count() as u64;
+        if depth > DEPTH_MAX || present == 0 {
             return;
         }
         if self.counts(&first.below[..folder_bytes], files) {
             places.extend(files.iter().filter_map(|file| file.place));
+            return;
+        }
+        // What is less in a folder is no more further down.
+        if present < self.least().1 {
             return;
         }
         for folder in files.chunk_by(|a, b| same_folder(a.below, b.below, folder_bytes)) {
@@ -402,16 +357,21 @@ impl Rule<'_> {
         }
     }
 
-    fn counts(&self, folder: &[u8], files: &[File]) -> bool {
-        let (share_min, contents_min) = match self.is_move {
+    /// The share of a folder that must be there, and how many contents.
+    fn least(&self) -> (f64, u64) {
+        match self.is_move {
             true => (MOVED_SHARE_MIN, MOVED_CONTENTS_MIN),
             false => (SAME_SHARE_MIN, SAME_CONTENTS_MIN),
-        };
+        }
+    }
+
+    fn counts(&self, folder: &[u8], files: &[File]) -> bool {
+        let (share_min, contents_min) = self.least();
         let present = files.iter().filter(|file| file.place.is_some()).count() as u64;
         if share(present, files.len() as u64) < share_min {
             return false;
         }
-        let contents: HashSet<ContentId> = files.iter().filter_map(|file| Some(file.place?.1.id)).collect();
+        let contents: IdSet<ContentId> = files.iter().filter_map(|file| Some(file.place?.1.id)).collect();
         let is_whole = folder.is_empty() && self.shift.from.is_empty() && present == files.len() as u64;
         (contents.len() as u64 >= contents_min || is_whole) && (self.is_move || self.is_free(folder))
     }

@@ -6,11 +6,14 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use layerprint_store::id::ContentId;
 use layerprint_store::{Content, ImageRecord, Index, Overlap, Platform, Result};
 
 use crate::best::for_best;
+use crate::ids::IdSet;
+use crate::reader::Reader;
 use crate::scan::share;
 
 /// Stored images that are worth reading: those that hold most of what is asked for,
@@ -25,7 +28,7 @@ const LOOKED_AT_MAX: usize = 4096;
 /// A stored image, and how many of the contents asked for it holds.
 #[derive(Debug, Clone)]
 pub(crate) struct Holder {
-    pub(crate) record: ImageRecord,
+    pub(crate) record: Arc<ImageRecord>,
     pub(crate) held: u64,
 }
 
@@ -36,8 +39,10 @@ pub(crate) fn holders(
     is_enough: impl Fn(u64, &ImageRecord) -> bool,
 ) -> Result<Vec<Holder>> {
     let mut holders = Vec::new();
-    for overlap in overlaps(index, contents)? {
-        let record = index.image_at(overlap.image)?;
+    let mut sorted: Vec<ContentId> = contents.iter().copied().collect();
+    sorted.sort_unstable();
+    for overlap in overlaps(index, sorted)? {
+        let record = Arc::new(index.image_at(overlap.image)?);
         if is_enough(overlap.present, &record) {
             holders.push(Holder { record, held: overlap.present });
         }
@@ -46,14 +51,16 @@ pub(crate) fn holders(
 }
 
 /// Returns those that are worth reading, of images with the same contents one: those that hold most, and those that hold
-/// little else.
+/// little else. The contents are sorted. `may_be_enough` is asked before an image is read.
 pub(crate) fn nearest_holders(
-    index: &Index,
-    contents: &HashSet<ContentId>,
+    reader: &Reader,
+    contents: Vec<ContentId>,
+    may_be_enough: impl Fn(&Overlap) -> bool,
     is_enough: impl Fn(u64, &ImageRecord) -> bool,
 ) -> Result<Vec<Holder>> {
+    let index = reader.index;
     let mut overlaps = overlaps(index, contents)?;
-    let (mut sets, mut holders) = (HashSet::new(), Vec::new());
+    let (mut sets, mut holders) = (IdSet::default(), Vec::new());
     let figures: [fn(&Overlap) -> f64; 2] =
         [|overlap| share(overlap.present, 1), |overlap| share(overlap.present, overlap.content_count)];
     for figure in figures {
@@ -61,8 +68,8 @@ pub(crate) fn nearest_holders(
         for_best(index, &mut overlaps, figure, |overlap| {
             looked_at += 1;
             let set = index.set_id_at(overlap.image)?;
-            if !sets.contains(&set) {
-                let record = index.image_at(overlap.image)?;
+            if may_be_enough(overlap) && !sets.contains(&set) {
+                let record = reader.image_at(overlap.image)?;
                 // Another image with these contents may be enough where this one is not: it is for another platform.
                 if is_enough(overlap.present, &record) {
                     sets.insert(set);
@@ -76,10 +83,9 @@ pub(crate) fn nearest_holders(
     Ok(nearest(holders))
 }
 
-fn overlaps(index: &Index, contents: &HashSet<ContentId>) -> Result<Vec<Overlap>> {
+fn overlaps(index: &Index, contents: Vec<ContentId>) -> Result<Vec<Overlap>> {
     // Sizes are not asked for.
-    let mut contents: Vec<Content> = contents.iter().map(|id| Content { id: *id, size_bytes: 0 }).collect();
-    contents.sort_unstable();
+    let contents: Vec<Content> = contents.into_iter().map(|id| Content { id, size_bytes: 0 }).collect();
     index.overlaps(&contents, &Platform::default())
 }
 

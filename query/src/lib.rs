@@ -6,7 +6,10 @@
 //! [`compare`](mod@compare) counts what is left of it, `judge` says whether that makes it the base, looking at how far the two
 //! agree (`agree`), `confidence` how likely that is right, `lineage` what the base itself is built on, and `cover` which
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
-//! [`Finding`]. A [`Row`] is that with what the whole [`Fleet`] says of it (`reference`, `made_of`), and what became of it since (`change`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`] asks the other way round.
+//! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
+//! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). A [`Row`] is that with what the whole
+//! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`]
+//! asks the other way round.
 
 mod agree;
 mod best;
@@ -26,20 +29,30 @@ mod finding;
 mod fleet;
 mod folders;
 mod holding;
+mod ids;
 mod judge;
+mod kept;
 mod known;
+mod labels;
 mod lineage;
 mod made_of;
+mod numbers;
 mod own;
 mod parts;
+mod questions;
 mod rank;
+mod reader;
 mod reference;
 mod remarks;
+mod rest;
 mod row;
 mod scan;
+mod seen;
+mod siblings;
 mod states;
 mod storage;
 mod subject;
+mod tree;
 mod versions;
 mod weigh;
 mod who_has;
@@ -53,10 +66,13 @@ pub use find::find;
 pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerUp, Share, Verdict};
 pub use fleet::{Fleet, FleetImage, Freshness, Newest, family};
 pub use known::Known;
+pub use labels::labels;
 pub use made_of::{Kind, MadeOf};
+pub use questions::Questions;
 pub use reference::{Reference, family_of, repository_of};
 pub use remarks::remarks;
 pub use row::{Level, Remark, Row, Rows, Rule};
+pub use siblings::{Sibling, Siblings, siblings};
 pub use states::{FileRow, State};
 pub use storage::{Storage, storage};
 pub use subject::{Layers, Subject};

@@ -4,16 +4,21 @@
 //! lowest of them, content decides: an ancestor is a smaller image that is all there. No image is named twice, none
 //! that is itself built on one that was named, and none for another platform.
 
-use layerprint_store::id::{ChainId, DiffId, ImageId, SetId};
-use layerprint_store::{Content, ImageRecord, Index, MergedView, Platform, Result};
+use std::cell::RefCell;
+use std::sync::Arc;
 
-use crate::compare::compare;
+use layerprint_store::id::{DiffId, SetId};
+use layerprint_store::{Content, ImageRecord, Platform, Result};
+
+use crate::compare::compare_trees;
 use crate::created;
 use crate::finding::{Evidence, Kin};
+use crate::kept::Weighed;
 use crate::rank::PRESENT_MIN;
-use crate::reference::is_place;
+use crate::reader::Reader;
 use crate::scan::{Overlap, scan, share};
-use crate::subject::Layers;
+use crate::seen::Seen;
+use crate::tree::Tree;
 
 /// Containment at which a smaller stored image is taken for an ancestor: a base edits some files of its own base.
 pub(crate) const ANCESTOR_CONTAINMENT: f64 = 0.98;
@@ -22,29 +27,20 @@ const PARENTS_MAX: usize = 8;
 /// Longest lineage that is followed.
 const GENERATIONS_MAX: usize = 16;
 
-/// Returns the stored images whose whole stack of layers is a prefix of these layers, longest first. Images without
-/// any content are no base.
-pub(crate) fn by_chain(index: &Index, layers: &[DiffId]) -> Result<Vec<ImageRecord>> {
-    let mut found = Vec::new();
-    for chain in ChainId::of_prefixes(layers).iter().rev() {
-        for id in index.images_by_chain(chain)? {
-            found.extend(index.image(&id)?.filter(|record| record.content_count > 0));
-        }
-    }
-    Ok(found)
-}
-
 /// Returns the lineage of an image's base, parent first.
-pub(crate) fn lineage(index: &Index, image: &ImageRecord, base: &ImageRecord) -> Result<Vec<Kin>> {
+///
+/// The image itself matters only where an ancestor could be the image, or built on it. So the way down is found once for
+/// all images for a platform, and anew for an image that would not have been let pass.
+pub(crate) fn lineage(reader: &Reader, image: &ImageRecord, base: &Arc<ImageRecord>) -> Result<Vec<Kin>> {
     let platform = narrowed(&image.platform, &base.platform);
-    let mut walk = Walk { index, platform, passed: vec![image.clone(), base.clone()] };
-    let mut kin = Vec::new();
-    while kin.len() < GENERATIONS_MAX {
-        let Some((parent, next)) = walk.parent()? else { break };
-        kin.push(next);
-        walk.passed.push(parent);
+    let key = (base.id, platform.clone());
+    let walk = || Walk::new(reader, platform.clone(), vec![Passed::of(base)]).down(base);
+    let remembered = reader.memory.lineages.get_or(&key, walk)?;
+    let image = Passed::of(image);
+    if remembered.open.iter().all(|open| image.lets_pass(open)) {
+        return Ok(remembered.kin.clone());
     }
-    Ok(kin)
+    Ok(Walk::new(reader, platform, vec![image, Passed::of(base)]).down(base)?.kin)
 }
 
 /// What an image runs on that does not say it itself, but is built on one that does.
@@ -58,58 +54,103 @@ fn narrowed(image: &Platform, base: &Platform) -> Platform {
     }
 }
 
-/// A way from a base down to its oldest ancestor.
-struct Walk<'a> {
-    index: &'a Index,
-    platform: Platform,
-    /// The image, its base and the ancestors so far.
-    passed: Vec<ImageRecord>,
+/// A lineage as it was found without asking for which image.
+pub(crate) struct Remembered {
+    kin: Vec<Kin>,
+    /// Whoever could come next, at any step. An image that lets all of these pass changes nothing.
+    open: Vec<Passed>,
 }
 
-impl Walk<'_> {
-    fn parent(&self) -> Result<Option<(ImageRecord, Kin)>> {
-        let child = self.passed.last().expect("a walk starts at the base");
-        let layers = Layers::stored(self.index, &child.layers)?;
-        let view = layers.view();
-        let contents = view.contents();
-        let by_chain = by_chain(self.index, &child.layers)?.into_iter().find(|parent| self.is_open(parent));
+impl Weighed for Remembered {
+    fn size_bytes(&self) -> u64 {
+        let names = self.kin.iter().flat_map(|kin| &kin.names).map(|name| name.len() + size_of::<String>());
+        let open = self.open.iter().map(|open| size_of::<Passed>() + open.layers.len() * 32);
+        (size_of::<Self>() + self.kin.len() * size_of::<Kin>() + names.sum::<usize>() + open.sum::<usize>())
+            as u64
+    }
+}
+
+/// What of an image tells whether another can stand below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Passed {
+    set_id: SetId,
+    layers: Vec<DiffId>,
+}
+
+impl Passed {
+    fn of(image: &ImageRecord) -> Self {
+        Self { set_id: image.set_id, layers: image.layers.clone() }
+    }
+
+    /// Returns false for what cannot come next. One with the very same contents (an empty layer on top) is the same, not
+    /// below.
+    fn lets_pass(&self, other: &Self) -> bool {
+        self.set_id != other.set_id && !other.layers.starts_with(&self.layers)
+    }
+}
+
+/// A way from a base down to its oldest ancestor.
+struct Walk<'a> {
+    reader: &'a Reader<'a>,
+    platform: Platform,
+    /// The base and the ancestors so far, and before them the image if it matters.
+    passed: Vec<Passed>,
+    /// Whoever could come next so far.
+    open: RefCell<Vec<Passed>>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(reader: &'a Reader<'a>, platform: Platform, passed: Vec<Passed>) -> Self {
+        Self { reader, platform, passed, open: RefCell::default() }
+    }
+
+    fn down(mut self, base: &Arc<ImageRecord>) -> Result<Remembered> {
+        let (mut kin, mut child) = (Vec::new(), Arc::clone(base));
+        while kin.len() < GENERATIONS_MAX {
+            let Some((parent, next)) = self.parent(&child)? else { break };
+            kin.push(next);
+            self.passed.push(Passed::of(&parent));
+            child = parent;
+        }
+        Ok(Remembered { kin, open: self.open.into_inner() })
+    }
+
+    fn parent(&self, child: &ImageRecord) -> Result<Option<(Arc<ImageRecord>, Kin)>> {
+        let tree = self.reader.tree(child)?;
+        let by_chain = self.reader.by_chain(&child.layers)?.into_iter().find(|parent| self.is_open(parent));
         let (parent, evidence) = match by_chain {
             Some(parent) => (parent, Evidence::ChainId),
-            None => match self.by_content(child, &view, &contents)? {
+            None => match self.by_content(child, &tree)? {
                 Some(parent) => (parent, Evidence::Content),
                 None => return Ok(None),
             },
         };
-        let layers = Layers::stored(self.index, &parent.layers)?;
+        let below = self.reader.tree(&parent)?;
         let kin = Kin {
-            names: tie_names(self.index, &parent.set_id, &self.platform)?,
+            names: self.reader.tie_names(&parent.set_id, &self.platform)?,
             evidence,
-            containment: share(shared(&layers.view(), &contents), parent.content_count),
+            containment: share(below.shared(&tree), parent.content_count),
             set_id: parent.set_id,
         };
         Ok(Some((parent, kin)))
     }
 
-    /// Returns false for what cannot come next. One with the very same contents as another that was passed (an empty
-    /// layer on top) is the same, not below.
+    /// Returns true for what can come next: it is for this platform, and everyone so far lets it pass.
     fn is_open(&self, image: &ImageRecord) -> bool {
-        let is_above = |passed: &ImageRecord| {
-            image.layers.len() >= passed.layers.len() && image.layers.starts_with(&passed.layers)
-        };
-        image.platform.fits(&self.platform)
-            && !self.passed.iter().any(|passed| passed.set_id == image.set_id || is_above(passed))
+        let other = Passed::of(image);
+        let is_open =
+            image.platform.fits(&self.platform) && self.passed.iter().all(|passed| passed.lets_pass(&other));
+        if is_open {
+            self.open.borrow_mut().push(other);
+        }
+        is_open
     }
 
     /// The smaller image that explains most of a child: it is all there and was not made later. The index tells which
     /// these are; the first few are read.
-    fn by_content(
-        &self,
-        child: &ImageRecord,
-        view: &MergedView,
-        contents: &[Content],
-    ) -> Result<Option<ImageRecord>> {
-        let held = contents.iter().map(|content| (content.id, content.size_bytes)).collect();
-        let mut smaller = scan(self.index, child, &held)?;
+    fn by_content(&self, child: &ImageRecord, tree: &Arc<Tree>) -> Result<Option<Arc<ImageRecord>>> {
+        let contents: Vec<Content> = tree.contents().collect();
+        let mut smaller = scan(self.reader, child, &contents)?;
         smaller.retain(|parent| {
             (PRESENT_MIN..child.content_count).contains(&parent.record.content_count)
                 && parent.containment() >= ANCESTOR_CONTAINMENT
@@ -119,12 +160,11 @@ impl Walk<'_> {
         let balance =
             |parent: &Overlap| 2 * i128::from(parent.present) - i128::from(parent.record.content_count);
         smaller.sort_by_key(|parent| std::cmp::Reverse(balance(parent)));
+        let seen = Seen::of(Arc::clone(tree));
         for parent in smaller.into_iter().take(PARENTS_MAX) {
-            let layers = Layers::stored(self.index, &parent.record.layers)?;
-            let below = layers.view();
-            let is_there =
-                share(shared(&below, contents), parent.record.content_count) >= ANCESTOR_CONTAINMENT;
-            if is_there && is_grown(view, &below) {
+            let below = self.reader.tree(&parent.record)?;
+            let is_there = share(below.shared(tree), parent.record.content_count) >= ANCESTOR_CONTAINMENT;
+            if is_there && is_grown(&seen, &below) {
                 return Ok(Some(parent.record));
             }
         }
@@ -134,36 +174,8 @@ impl Walk<'_> {
 
 /// Returns true if a child has its parent's files at their paths and adds more than it changes. Two rebuilds of one image
 /// change files and add next to none.
-fn is_grown(child: &MergedView, parent: &MergedView) -> bool {
-    let kept = compare(parent, child);
-    let added = child.file_count() - kept.same - kept.modified;
+fn is_grown(child: &Seen, parent: &Tree) -> bool {
+    let kept = compare_trees(parent, child);
+    let added = child.tree.file_count() - kept.same - kept.modified;
     share(kept.same, kept.total) >= ANCESTOR_CONTAINMENT && added > kept.modified
-}
-
-fn shared(view: &MergedView, contents: &[Content]) -> u64 {
-    let held = |content: &Content| contents.binary_search_by(|other| other.id.cmp(&content.id)).is_ok();
-    view.contents().iter().filter(|content| held(content)).count() as u64
-}
-
-/// Returns the stored images with these contents that can run on a platform, in order of ids.
-pub(crate) fn tie(index: &Index, set: &SetId, platform: &Platform) -> Result<Vec<ImageRecord>> {
-    let ids: Vec<ImageId> = index.images_by_set(set)?;
-    let mut images: Vec<ImageRecord> =
-        ids.iter().filter_map(|id| index.image(id).transpose()).collect::<Result<_>>()?;
-    images.retain(|image| image.platform.fits(platform));
-    Ok(images)
-}
-
-/// Returns all names of those images, sorted.
-pub(crate) fn tie_names(index: &Index, set: &SetId, platform: &Platform) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for image in tie(index, set, platform)? {
-        names.extend(index.names_of(&image.id)?);
-    }
-    if names.iter().any(|name| !is_place(name)) {
-        names.retain(|name| !is_place(name));
-    }
-    names.sort();
-    names.dedup();
-    Ok(names)
 }

@@ -41,7 +41,7 @@ fn own(fates: &Fates, other: &Weighed) -> Own {
     let is_own = |fated: &Fated| fated.holders & (1 << other.place) == 0;
     let (mut sum, mut cleared) = (Own::default(), BTreeMap::<&[u8], (u64, u64)>::new());
     for fated in &fates.all {
-        match (fated.cleared_from, is_own(fated)) {
+        match (fates.cleared_from(fated), is_own(fated)) {
             (Some(place), true) => cleared.entry(place).or_default().0 += 1,
             (Some(place), false) => cleared.entry(place).or_default().1 += 1,
             (None, true) => {
@@ -54,7 +54,7 @@ fn own(fates: &Fates, other: &Weighed) -> Own {
     }
     let left = |place: &[u8]| {
         let below =
-            fates.all.iter().filter(|fated| fated.path.starts_with(place) && fated.fate == Fate::Same);
+            fates.all.iter().filter(|fated| fates.path(fated).starts_with(place) && fated.fate == Fate::Same);
         below.filter(|fated| is_own(fated)).count() as u64
     };
     for (place, (own, shared)) in cleared {

@@ -5,15 +5,14 @@
 //! built on it has something of its lowest layer and something of its highest. Works where the other image was squashed,
 //! for only the stored one's layers are asked; says nothing of a stored image with one layer.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::AddAssign;
 
 use layerprint_store::id::{ContentId, DiffId};
-use layerprint_store::{Entry, MergedView};
 
 use crate::rank::{CHANCE_RATIO, PRESENT_MIN};
 use crate::scan::share;
-use crate::subject::Layers;
+use crate::seen::Seen;
+use crate::tree::Tree;
 
 /// What was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,19 +48,18 @@ impl AddAssign for Tally {
 /// The image that may have taken something.
 pub(crate) struct Taker<'a> {
     pub(crate) layers: &'a [DiffId],
-    pub(crate) view: &'a MergedView<'a>,
-    pub(crate) held: &'a HashSet<ContentId>,
+    pub(crate) files: &'a Seen,
     /// How much it kept of what fits it best.
     pub(crate) retention: f64,
 }
 
 impl Taker<'_> {
     /// Tells what this image took of a stored one.
-    pub(crate) fn taken(&self, diff_ids: &[DiffId], layers: &Layers) -> Taken {
+    pub(crate) fn taken(&self, diff_ids: &[DiffId], tree: &Tree) -> Taken {
         if diff_ids.len() < 2 {
             return Taken::Whole;
         }
-        let tallies = self.tallies(layers);
+        let tallies = self.tallies(tree, diff_ids.len());
         let layers_shared =
             diff_ids.iter().zip(self.layers).take_while(|(stored, own)| stored == own).count();
         if is_upper(&tallies) {
@@ -71,24 +69,20 @@ impl Taker<'_> {
         lower(&tallies, layers_shared, chance).map_or(Taken::Whole, Taken::Lower)
     }
 
-    fn tallies(&self, layers: &Layers) -> Vec<Tally> {
-        let mut first: HashMap<ContentId, usize> = HashMap::new();
-        for (index, layer) in layers.iter().enumerate() {
-            for content in layer.entries().iter().filter_map(Entry::content) {
-                first.entry(content.id).or_insert(index);
+    fn tallies(&self, tree: &Tree, layers: usize) -> Vec<Tally> {
+        let mut changed = vec![None; tree.distinct_count()];
+        for (place, file) in tree.numbers().iter().enumerate() {
+            if tree.content(place).id != ContentId::EMPTY {
+                let (_, changed) = changed[file.ordinal as usize].get_or_insert((file, false));
+                *changed |= self.files.file_at(file.path).is_some();
             }
         }
-        let view = layers.view();
-        let mut changed: BTreeMap<ContentId, bool> = BTreeMap::new();
-        let mut there_now = self.view.walk();
-        for (path, content) in view.files().filter(|(_, content)| content.id != ContentId::EMPTY) {
-            let is_file = there_now.get(path).is_some_and(|entry| entry.content().is_some());
-            *changed.entry(content.id).or_default() |= is_file;
-        }
-        let mut tallies = vec![Tally::default(); layers.iter().count()];
-        for (content, changed) in changed {
-            let tally = &mut tallies[first[&content]];
-            match (self.held.contains(&content), changed) {
+        let mut tallies = vec![Tally::default(); layers];
+        for (file, changed) in changed.into_iter().flatten() {
+            let Some(tally) = tree.layer_of(file.ordinal).and_then(|layer| tallies.get_mut(layer)) else {
+                continue;
+            };
+            match (self.files.holds(file.content), changed) {
                 (true, _) => tally.present += 1,
                 (false, true) => tally.changed += 1,
                 (false, false) => tally.gone += 1,

@@ -139,7 +139,7 @@ mod tests {
             documents: Vec::new(),
             anomalies: Anomalies::default(),
         };
-        Overlap { record, present, present_bytes: present << 16 }
+        Overlap { record: record.into(), present, present_bytes: present << 16 }
     }
 
     /// The places in the list of the ranked, best first.

@@ -4,15 +4,15 @@
 //! what the image is made of. What only the whole report can tell, its children and remarks, is filled in by who has it.
 
 use layerprint_store::id::{ContentId, ImageId};
-use layerprint_store::{Index, Result};
+use layerprint_store::{Index, Result, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
-use crate::find::find;
+use crate::find::{Image, find_with};
 use crate::finding::{Finding, Verdict};
 use crate::fleet::{Fleet, Freshness, family};
-use crate::made_of::{MadeOf, Makers};
-use crate::subject::Subject;
+use crate::made_of::{MadeOf, made_of};
+use crate::questions::Questions;
 
 /// What a report says of one image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -137,23 +137,24 @@ pub enum Level {
 
 /// Makes rows.
 pub struct Rows<'a> {
-    index: &'a Index,
+    questions: Questions<'a>,
     fleet: &'a Fleet,
-    makers: Makers<'a>,
 }
 
 impl<'a> Rows<'a> {
     /// Makes rows about images of an index, of which this is the fleet.
     pub fn new(index: &'a Index, fleet: &'a Fleet) -> Self {
-        Self { index, fleet, makers: Makers::new(index) }
+        Self { questions: Questions::new(index), fleet }
     }
 
     /// Returns the row of an image.
     pub fn row(&self, id: &ImageId) -> Result<Row> {
-        let subject = Subject::stored(self.index, id)?;
-        let source = subject.names.first().map_or_else(|| id.to_string(), Clone::clone);
-        let finding = find(self.index, &subject, &source)?;
-        let made_of = self.makers.made_of(&subject, &finding)?;
+        let reader = self.questions.reader();
+        let record = reader.image(id)?.ok_or_else(|| StoreError::NotFound { text: id.to_string() })?;
+        let image = Image::stored(&reader, record)?;
+        let source = image.names.first().map_or_else(|| id.to_string(), Clone::clone);
+        let finding = find_with(&reader, &image, &source)?;
+        let made_of = made_of(&reader, &image, &finding)?;
         Ok(Row { made_of, ..Row::of(finding, self.fleet) })
     }
 }

@@ -4,20 +4,22 @@
 //! on. Whoever names one of them counts again by whole ids, on the entries of its layers (`weigh`, `lineage`), so that
 //! contents that were made to look alike in 64 bits win nothing.
 
-use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use layerprint_store::id::{ChainId, ContentId, SetId};
+use layerprint_store::id::{ChainId, SetId};
 use layerprint_store::{Content, ImageRecord, Index, Result};
 
 use crate::best::for_best;
+use crate::ids::IdSet;
 use crate::rank;
-use crate::subject::Layers;
+use crate::reader::Reader;
+use crate::seen::Seen;
 
 /// A stored image and what it shares with the image in question.
 #[derive(Debug, Clone)]
 pub(crate) struct Overlap {
-    pub(crate) record: ImageRecord,
+    pub(crate) record: Arc<ImageRecord>,
     /// Distinct, non-empty contents that both have.
     pub(crate) present: u64,
     /// Sum of their sizes.
@@ -41,19 +43,13 @@ const BEST_MAX: usize = 128;
 /// ... for how much they share, and for how much of them is there.
 const MOST_MAX: usize = 64;
 
-/// Returns the stored images that share most with `contents` and could be the base of an image: each set of contents once.
-pub(crate) fn scan(
-    index: &Index,
-    image: &ImageRecord,
-    contents: &HashMap<ContentId, u64>,
-) -> Result<Vec<Overlap>> {
-    let mut sorted: Vec<Content> =
-        contents.iter().map(|(id, size_bytes)| Content { id: *id, size_bytes: *size_bytes }).collect();
-    sorted.sort_unstable();
-    let mut shared = index.overlaps(&sorted, &image.platform)?;
-    let candidates = Candidates::new(index, image)?;
+/// Returns the stored images that share most with `contents`, which are sorted, and could be the base of an image: each set
+/// of contents once.
+pub(crate) fn scan(reader: &Reader, image: &ImageRecord, contents: &[Content]) -> Result<Vec<Overlap>> {
+    let mut shared = reader.index.overlaps(contents, &image.platform)?;
+    let candidates = Candidates::new(reader, image)?;
     let lambda = lambda(&shared);
-    let mut chosen = Chosen { index, candidates, sets: HashSet::new(), overlaps: Vec::new() };
+    let mut chosen = Chosen { reader, candidates, sets: IdSet::default(), overlaps: Vec::new() };
     chosen.take(&mut shared, BEST_MAX, |overlap| score(overlap, lambda))?;
     chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, 1))?;
     chosen.take(&mut shared, MOST_MAX, |overlap| share(overlap.present, overlap.content_count))?;
@@ -77,9 +73,9 @@ fn score(overlap: &layerprint_store::Overlap, lambda: f64) -> f64 {
 }
 
 struct Chosen<'a> {
-    index: &'a Index,
+    reader: &'a Reader<'a>,
     candidates: Candidates<'a>,
-    sets: HashSet<SetId>,
+    sets: IdSet<SetId>,
     overlaps: Vec<Overlap>,
 }
 
@@ -92,18 +88,18 @@ impl Chosen<'_> {
         figure: impl Fn(&layerprint_store::Overlap) -> f64,
     ) -> Result<()> {
         let end = self.overlaps.len() + max;
-        for_best(self.index, shared, figure, |overlap| {
+        for_best(self.reader.index, shared, figure, |overlap| {
             self.take_one(overlap)?;
             Ok(if self.overlaps.len() < end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })
     }
 
     fn take_one(&mut self, overlap: &layerprint_store::Overlap) -> Result<()> {
-        let set = self.index.set_id_at(overlap.image)?;
+        let set = self.reader.index.set_id_at(overlap.image)?;
         if self.sets.contains(&set) || !self.candidates.may_be(overlap, &set)? {
             return Ok(());
         }
-        let record = self.index.image_at(overlap.image)?;
+        let record = self.reader.image_at(overlap.image)?;
         if record.id != self.candidates.image.id && record.content_count >= overlap.present {
             self.sets.insert(set);
             let layerprint_store::Overlap { present, present_bytes, .. } = *overlap;
@@ -122,10 +118,10 @@ struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    fn new(index: &'a Index, image: &'a ImageRecord) -> Result<Self> {
-        let is_stored = index.image(&image.id)?.is_some();
+    fn new(reader: &'a Reader<'a>, image: &'a ImageRecord) -> Result<Self> {
+        let is_stored = reader.image(&image.id)?.is_some();
         let chain = ChainId::of_prefixes(&image.layers).last().copied();
-        Ok(Self { index, image, is_stored, chain })
+        Ok(Self { index: reader.index, image, is_stored, chain })
     }
 
     fn may_be(&self, overlap: &layerprint_store::Overlap, set: &SetId) -> Result<bool> {
@@ -140,23 +136,19 @@ impl<'a> Candidates<'a> {
 }
 
 /// Returns true if a stored image could be the base of another.
-pub(crate) fn is_candidate(index: &Index, image: &ImageRecord, stored: &ImageRecord) -> Result<bool> {
-    let is_stored = index.image(&image.id)?.is_some();
+pub(crate) fn is_candidate(reader: &Reader, image: &ImageRecord, stored: &ImageRecord) -> Result<bool> {
+    let is_stored = reader.image(&image.id)?.is_some();
     let same = stored.id == image.id || (is_stored && stored.set_id == image.set_id);
     let above = stored.layers.len() > image.layers.len() && stored.layers.starts_with(&image.layers);
     Ok(!same && !above && stored.content_count > 0 && stored.platform.fits(&image.platform))
 }
 
-/// Counts what one stored image shares with `contents`.
-pub(crate) fn count(
-    index: &Index,
-    record: ImageRecord,
-    contents: &HashMap<ContentId, u64>,
-) -> Result<Overlap> {
-    let layers = Layers::stored(index, &record.layers)?;
+/// Counts what one stored image shares with another.
+pub(crate) fn count(reader: &Reader, record: Arc<ImageRecord>, image: &Seen) -> Result<Overlap> {
+    let tree = reader.tree(&record)?;
     let (mut present, mut present_bytes) = (0, 0_u64);
-    for content in layers.view().contents() {
-        if contents.contains_key(&content.id) {
+    for (number, content) in tree.numbered_contents() {
+        if image.holds(number) {
             present += 1;
             present_bytes = present_bytes.saturating_add(content.size_bytes);
         }

@@ -8,13 +8,13 @@
 use std::collections::HashSet;
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{ImageRecord, Index, Platform, Result};
-use rayon::prelude::*;
+use layerprint_store::{ImageRecord, Platform, Result};
+use std::sync::Arc;
 
 use crate::created;
 use crate::donor::Donor;
 use crate::holding::nearest_holders;
-use crate::lineage::by_chain;
+use crate::reader::Reader;
 use crate::scan::share;
 use crate::states::State;
 
@@ -23,7 +23,7 @@ const PATHS_SHARE_MIN: f64 = 0.25;
 
 /// Relatives of a base.
 pub(crate) struct Versions {
-    base: ImageRecord,
+    base: Arc<ImageRecord>,
     relatives: Vec<Relative>,
 }
 
@@ -35,7 +35,7 @@ struct Relative {
 impl Versions {
     /// Reads the stored relatives of a base that hold some of the contents in question.
     pub(crate) fn of(
-        index: &Index,
+        reader: &Reader,
         base: &Donor,
         image: &ImageRecord,
         changed: &HashSet<ContentId>,
@@ -51,20 +51,25 @@ impl Versions {
         };
         let found = match changed.is_empty() {
             true => Vec::new(),
-            false => nearest_holders(index, changed, |_, record| is_other(record))?,
+            false => {
+                let mut changed: Vec<ContentId> = changed.iter().copied().collect();
+                changed.sort_unstable();
+                nearest_holders(reader, changed, |_| true, |_, record| is_other(record))?
+            }
         };
-        let read = found.into_par_iter().map(|holder| Donor::read(index, holder.record));
-        let relatives: Vec<Donor> = read.collect::<Result<_>>()?;
+        let records: Vec<_> = found.into_iter().map(|holder| holder.record).collect();
+        let trees = reader.trees(&records)?;
+        let relatives = records.into_iter().zip(trees).map(|(record, tree)| Donor { record, tree });
         let is_relative = |relative: &Donor| {
             share(base.paths_shared(relative), base.file_count()) >= PATHS_SHARE_MIN
                 && !relative.is_built_on(base)
         };
-        let is_base_built = is_built(index, &base.record)?;
-        let relatives = relatives.into_iter().filter(is_relative).map(|donor| {
-            let is_version = is_base_built || !is_built(index, &donor.record)?;
+        let is_base_built = is_built(reader, &base.record)?;
+        let relatives = relatives.filter(is_relative).map(|donor| {
+            let is_version = is_base_built || !is_built(reader, &donor.record)?;
             Ok(Relative { donor, is_version })
         });
-        Ok(Self { base: base.record.clone(), relatives: relatives.collect::<Result<_>>()? })
+        Ok(Self { base: Arc::clone(&base.record), relatives: relatives.collect::<Result<_>>()? })
     }
 
     /// Tells which way a content at a path of the base points, and the image that it is from; none if no relative has it.
@@ -97,7 +102,7 @@ fn older<'a>(first: &'a Relative, second: &'a Relative) -> &'a Relative {
 }
 
 /// Returns true if a stored image has another one below it.
-fn is_built(index: &Index, record: &ImageRecord) -> Result<bool> {
+fn is_built(reader: &Reader, record: &ImageRecord) -> Result<bool> {
     let below = record.layers.len().saturating_sub(1);
-    Ok(!by_chain(index, &record.layers[..below])?.is_empty())
+    Ok(!reader.by_chain(&record.layers[..below])?.is_empty())
 }

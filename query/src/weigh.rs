@@ -4,14 +4,16 @@
 //! folder that is gone whole counts as one loss, not as hundreds, so that a base without its documentation is still
 //! that base. How much the image kept is measured on what is left of the folders.
 
-use layerprint_store::{ImageRecord, Index, MergedView, Result};
-use rayon::prelude::*;
+use std::sync::Arc;
+
+use layerprint_store::{ImageRecord, Result};
 
 use crate::fates::{CANDIDATES_MAX, Fate, Fates, fates};
-use crate::lineage::tie;
 use crate::rank::{RETENTION, Ranked, Ranking, is_comparable, lambda};
+use crate::reader::Reader;
 use crate::scan::{Overlap, share};
-use crate::subject::Layers;
+use crate::seen::Seen;
+use crate::tree::Tree;
 
 /// What an edited file earns, in units of what an unchanged one does: it speaks for the base against one without the
 /// path, and less than the file itself would.
@@ -25,16 +27,16 @@ const SMALL_DIVISOR: u64 = 4;
 /// Small candidates at most, so that nobody can fill the list with scraps of a base.
 const SMALL_MAX: usize = CANDIDATES_MAX / 2;
 
-/// The best candidates with their layers, best first, each set of contents once.
+/// The best candidates with their files, best first, each set of contents once.
 pub(crate) struct Shortlist {
     /// Of several images with the same contents the one with most layers, for it tells most.
-    pub(crate) records: Vec<ImageRecord>,
-    pub(crate) layers: Vec<Layers>,
+    pub(crate) records: Vec<Arc<ImageRecord>>,
+    pub(crate) trees: Vec<Arc<Tree>>,
 }
 
 impl Shortlist {
-    /// Takes the best of a ranking and reads their layers.
-    pub(crate) fn read(index: &Index, ranking: &Ranking, image: &ImageRecord) -> Result<Self> {
+    /// Takes the best of a ranking and reads them.
+    pub(crate) fn read(reader: &Reader, ranking: &Ranking, image: &ImageRecord) -> Result<Self> {
         let present_max = ranking.ranked.iter().map(|ranked| ranked.overlap.present).max().unwrap_or(0);
         let mut ranked: Vec<Ranked> = Vec::new();
         let mut small = 0;
@@ -49,18 +51,13 @@ impl Shortlist {
         }
         let most_layers = |ranked: &Ranked| {
             let record = &ranked.overlap.record;
-            let tie = tie(index, &record.set_id, &image.platform)?;
+            let tie = reader.tie(&record.set_id, &image.platform)?;
             let tie = tie.into_iter().filter(|other| other.id != image.id);
-            Ok(tie.max_by_key(|record| record.layers.len()).unwrap_or_else(|| record.clone()))
+            Ok(tie.max_by_key(|record| record.layers.len()).unwrap_or_else(|| Arc::clone(record)))
         };
-        let records: Vec<ImageRecord> = ranked.iter().map(most_layers).collect::<Result<_>>()?;
-        let read = |record: &ImageRecord| Layers::stored(index, &record.layers);
-        let layers = records.par_iter().map(read).collect::<Result<_>>()?;
-        Ok(Self { records, layers })
-    }
-
-    pub(crate) fn views(&self) -> Vec<MergedView<'_>> {
-        self.layers.par_iter().map(Layers::view).collect()
+        let records: Vec<Arc<ImageRecord>> = ranked.iter().map(most_layers).collect::<Result<_>>()?;
+        let trees = reader.trees(&records)?;
+        Ok(Self { records, trees })
     }
 }
 
@@ -84,9 +81,10 @@ pub(crate) struct Weighing<'a> {
 }
 
 /// Orders the candidates of a shortlist by contents and paths.
-pub(crate) fn weigh<'a>(list: &Shortlist, views: &[MergedView<'a>], image: &MergedView) -> Weighing<'a> {
+pub(crate) fn weigh<'a>(list: &'a Shortlist, image: &Seen) -> Weighing<'a> {
+    let trees: Vec<&Tree> = list.trees.iter().map(|tree| &**tree).collect();
     let mut weighed: Vec<Weighed> = Vec::new();
-    for (place, (record, fates)) in list.records.iter().zip(fates(image, views)).enumerate() {
+    for (place, (record, fates)) in list.records.iter().zip(fates(image, &trees)).enumerate() {
         let overlap = overlap(record, &fates);
         weighed.push(Weighed { place, overlap, score: 0.0, fates });
     }
@@ -99,11 +97,11 @@ pub(crate) fn weigh<'a>(list: &Shortlist, views: &[MergedView<'a>], image: &Merg
     Weighing { weighed, retention, lambda }
 }
 
-fn overlap(record: &ImageRecord, fates: &Fates) -> Overlap {
+fn overlap(record: &Arc<ImageRecord>, fates: &Fates) -> Overlap {
     let present = || fates.all.iter().filter(|fated| fated.is_present());
-    let bytes = present().map(|fated| fated.content.size_bytes);
+    let bytes = present().map(|fated| fates.content(fated).size_bytes);
     Overlap {
-        record: record.clone(),
+        record: Arc::clone(record),
         present: present().count() as u64,
         present_bytes: bytes.fold(0, u64::saturating_add),
     }

@@ -93,7 +93,8 @@ pub(crate) mod record {
 /// Index segments, and the file that names the live ones.
 pub(crate) mod index {
     pub(crate) const MAGIC: [u8; 4] = *b"LPSG";
-    pub(crate) const VERSION: u16 = 1;
+    /// 2: where documents stand.
+    pub(crate) const VERSION: u16 = 2;
     /// Header without the section table.
     pub(crate) const FIXED_BYTES: usize = 48;
     pub(crate) const CHECKSUM_BYTES: usize = 16;

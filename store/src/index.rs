@@ -32,7 +32,7 @@ use crate::layout::Layout;
 use crate::pack::Packs;
 use crate::recent::RecentLayers;
 use crate::record::{ImageRecord, Platform};
-use crate::store::Store;
+use crate::store::{Store, document_of};
 
 use current::Current;
 use segment::Segment;
@@ -277,6 +277,14 @@ impl Index {
         let Some(number) = self.state.layer_of_diff_id(layer)? else { return Ok(None) };
         let key = frame_key(Tree::Bodies, layer.as_bytes());
         self.packs.read(self.state.place(number)?, FrameKind::Value, key).map(Some)
+    }
+
+    /// Returns a document that came with an image.
+    pub fn document(&self, document: &BlobDigest) -> Result<Option<Vec<u8>>> {
+        let Some(place) = self.state.document(document)? else { return Ok(None) };
+        let key = document.to_key();
+        let compressed = self.packs.read(place, FrameKind::Value, frame_key(Tree::Documents, &key))?;
+        document_of(&key, &compressed).map(Some)
     }
 
     /// Returns what every image for a platform has of some contents, which are sorted and differ. Images that have none

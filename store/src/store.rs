@@ -276,7 +276,7 @@ impl Store {
         if self.journal.contains(Tree::Documents, &key)? {
             return Ok(false);
         }
-        writer.put(Tree::Documents, &key, &compressed)?;
+        writer.put_packed(Tree::Documents, &key, &compressed)?;
         drop(writer.finish());
         Ok(true)
     }
@@ -289,9 +289,8 @@ impl Store {
     /// Returns a document.
     pub fn document(&self, digest: &BlobDigest) -> Result<Option<Vec<u8>>> {
         let key = digest.to_key();
-        let Some(compressed) = self.journal.get(Tree::Documents, &key)? else { return Ok(None) };
-        let document = compression::decompress(&compressed, DOCUMENT_BYTES_MAX);
-        document.map(Some).map_err(|_| corrupt_record(Tree::Documents, &key, "document does not decompress"))
+        let compressed = self.journal.get(Tree::Documents, &key)?;
+        compressed.map(|compressed| document_of(&key, &compressed)).transpose()
     }
 
     /// Remembers what was read from a path or reference.
@@ -328,4 +327,10 @@ impl Store {
         stats.dead_bytes = pack_bytes.saturating_sub(stats.live_bytes).saturating_sub(commit_bytes);
         Ok(stats)
     }
+}
+
+/// Returns the document that is kept in these bytes.
+pub(crate) fn document_of(key: &[u8], compressed: &[u8]) -> Result<Vec<u8>> {
+    let document = compression::decompress(compressed, DOCUMENT_BYTES_MAX);
+    document.map_err(|_| corrupt_record(Tree::Documents, key, "document does not decompress"))
 }

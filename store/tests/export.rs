@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256};
 const HEADER_BYTES: usize = 16;
 /// Number of the index's section that says where in the packs fingerprints are.
 const PLACES: usize = 10;
+/// The section that says where documents lie.
+const DOCUMENT_PLACES: usize = 29;
 const CHECKSUM_BYTES: usize = 32;
 
 /// A store in a folder that goes with it.
@@ -526,7 +528,7 @@ fn where_two_stores_disagree_each_keeps_its_own_and_all_is_told() {
 }
 
 #[test]
-fn an_index_built_again_differs_only_by_where_fingerprints_lie() {
+fn an_index_built_again_differs_only_by_where_fingerprints_and_documents_lie() {
     let whole = World::of(0..10);
     let joined = World::new();
     joined.import(&World::of([9, 3, 5]).export());
@@ -555,10 +557,12 @@ fn an_index_built_again_differs_only_by_where_fingerprints_lie() {
         let section = |index: usize| {
             number(table + 16 * index)..number(table + 16 * index) + number(table + 16 * index + 8)
         };
-        let places = section(PLACES);
+        let (places, documents) = (section(PLACES), section(DOCUMENT_PLACES));
         let end = section((sections - 32 - table) / 16 - 1).end;
         assert_eq!(places.len(), 16 * (3 + 5 + 10), "sixteen bytes for each layer");
-        [&bytes[24..sections - 32], &bytes[sections..places.start], &bytes[places.end..end]].concat()
+        let rest =
+            [&bytes[sections..places.start], &bytes[places.end..documents.start], &bytes[documents.end..end]];
+        [&bytes[24..sections - 32], &rest.concat()].concat()
     };
     assert!(same_for_all(&segment(&whole)) == same_for_all(&segment(&joined)));
 }

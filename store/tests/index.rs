@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{chain, entry, file, image, layer_record, put};
-use layerprint_store::id::{ContentId, DiffId, ImageId};
+use layerprint_store::id::{BlobDigest, ContentId, DiffId, ImageId};
 use layerprint_store::{
-    Content, Entry, EntryKind, Fingerprint, ImageRecord, Index, MergedView, Platform, Stacks, Steps, Store,
-    StoreError,
+    Content, Document, Entry, EntryKind, Fingerprint, ImageRecord, Index, MergedView, Platform, Stacks,
+    Steps, Store, StoreError,
 };
 
 /// xorshift64*: small, seeded, good enough to vary images.
@@ -243,6 +243,84 @@ fn images_are_found_by_all_that_leads_to_them() {
     let contents = store.layer_contents(&base.layers[0]).unwrap().unwrap();
     let fitting = |architecture| index.overlaps(&contents, &platform(architecture)).unwrap().len();
     assert_eq!((fitting("amd64"), fitting("arm64"), fitting("s390x")), (1, 1, 0));
+}
+
+/// A document, and its digest, which the store does not check.
+fn document(number: u8) -> (BlobDigest, Vec<u8>) {
+    let digest = if number.is_multiple_of(2) {
+        BlobDigest::Sha256([number; 32])
+    } else {
+        BlobDigest::Sha512([number; 64])
+    };
+    // Some are large even when they are compressed.
+    let mut random = Random(u64::from(number) + 1);
+    let length = if number.is_multiple_of(5) { 20_000 } else { u64::from(number) };
+    (digest, (0..length).map(|_| u8::try_from(random.below(256)).unwrap()).collect())
+}
+
+/// Puts an image with some documents.
+fn put_with_documents(store: &Store, seed: u64, numbers: &[u8]) -> ImageRecord {
+    let listed = numbers.iter().map(|number| {
+        let (digest, bytes) = document(*number);
+        store.put_document(&digest, &bytes).unwrap();
+        Document { media_type: "application/json".into(), digest }
+    });
+    let record = ImageRecord { documents: listed.collect(), ..put(store, seed, &[3], "named:1") };
+    store.put_image(&record, &[]).unwrap();
+    record
+}
+
+#[test]
+fn documents_are_found_through_commits_merges_and_rebuilds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create_or_open(&path).unwrap();
+    let assert_has = |numbers: std::ops::Range<u8>| {
+        let index = Index::open(&path).unwrap();
+        for number in numbers {
+            let (digest, bytes) = document(number);
+            assert_eq!(index.document(&digest).unwrap(), Some(bytes), "{number}");
+        }
+    };
+    assert_eq!(store.index().unwrap().document(&document(0).0).unwrap(), None);
+    let mut images = Vec::new();
+    for number in 0..20_u8 {
+        // Each shares a document with the one before.
+        images.push(put_with_documents(&store, number.into(), &[number, number + 1]));
+        store.commit().unwrap();
+        assert_has(0..number + 2);
+    }
+    assert_eq!(store.index().unwrap().document(&document(21).0).unwrap(), None);
+    store.forget(&[images[0].id]).unwrap();
+    assert_has(1..21);
+    let threads = |count| rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap();
+    let built = [1, 2, 8].map(|count| {
+        threads(count).install(|| store.reindex()).unwrap();
+        assert_has(1..21);
+        segments(&path)
+    });
+    assert!(built[0] == built[1] && built[1] == built[2], "the bytes do not depend on threads");
+    assert_eq!(store.index().unwrap().document(&document(0).0).unwrap(), None, "it was forgotten");
+}
+
+#[test]
+fn a_damaged_document_is_an_error_and_not_another_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::create_or_open(&path).unwrap();
+    put_with_documents(&store, 1, &[5, 6]);
+    store.commit().unwrap();
+    drop(store);
+    let pack = path.join("packs/00000000.pack");
+    let bytes = fs::read(&pack).unwrap();
+    let (digest, large) = document(5);
+    let start = bytes.windows(64).position(|window| window == &large[..64]).expect("it does not compress");
+    let mut damaged = bytes.clone();
+    damaged[start] ^= 1;
+    fs::write(&pack, damaged).unwrap();
+    let index = Index::open(&path).unwrap();
+    assert!(matches!(index.document(&digest), Err(StoreError::Corrupt { .. })));
+    assert_eq!(index.document(&document(6).0).unwrap(), Some(document(6).1));
 }
 
 #[test]

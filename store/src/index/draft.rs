@@ -1,6 +1,6 @@
 //! A segment before it is written: nodes, layers, images and postings that the live segments do not have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -35,6 +35,7 @@ pub(crate) struct Draft {
     layer_of_diff_id: HashMap<DiffId, u32>,
     images: Vec<(u32, IndexedImage)>,
     blobs: Vec<(BlobDigest, u32)>,
+    documents: BTreeMap<[u8; 32], Place>,
     overrides: Vec<(SegmentId, u32)>,
     postings: Vec<KeyPosting>,
 }
@@ -51,6 +52,7 @@ impl Draft {
             layer_of_diff_id: HashMap::new(),
             images: Vec::new(),
             blobs: Vec::new(),
+            documents: BTreeMap::new(),
             overrides: Vec::new(),
             postings: Vec::new(),
         }
@@ -149,6 +151,23 @@ impl Draft {
         Ok(())
     }
 
+    /// Adds where a document stands, which `place` knows if it is in the packs, unless a segment has it.
+    pub(crate) fn add_document(
+        &mut self,
+        state: &State,
+        document: &BlobDigest,
+        place: impl Fn(&BlobDigest) -> Result<Option<Place>>,
+    ) -> Result<()> {
+        let key = key_of(document);
+        if !self.documents.contains_key(&key)
+            && state.document(document)?.is_none()
+            && let Some(place) = place(document)?
+        {
+            self.documents.insert(key, place);
+        }
+        Ok(())
+    }
+
     /// Adds postings.
     pub(crate) fn add_postings(&mut self, mut postings: Vec<KeyPosting>) {
         self.postings.append(&mut postings);
@@ -180,6 +199,7 @@ impl Draft {
         }
         images.finish(&mut columns)?;
         write_digests(&mut columns, Section::Blobs, Section::BlobLayers, self.blobs)?;
+        write_documents(&mut columns, &self.documents)?;
         self.overrides.sort_unstable();
         self.overrides.dedup();
         for (segment, number) in self.overrides {
@@ -317,17 +337,26 @@ fn write_nodes(columns: &mut Columns, nodes: &[Node]) -> Result<()> {
 fn write_layers(columns: &mut Columns, layers: &[(DiffId, Place)]) -> Result<()> {
     for (diff_id, place) in layers {
         columns.push(Section::DiffIds, diff_id.as_bytes())?;
-        push_place(columns, place)?;
+        push_place(columns, Section::Places, place)?;
     }
     write_order(columns, Section::DiffOrder, layers, |(diff_id, _)| *diff_id)
 }
 
-/// Writes where a layer stands.
-pub(crate) fn push_place(columns: &mut Columns, place: &Place) -> Result<()> {
-    columns.push_number(Section::Places, place.start.pack)?;
-    columns.push(Section::Places, &place.start.offset_bytes.to_le_bytes())?;
+/// Writes where the documents stand.
+pub(crate) fn write_documents(columns: &mut Columns, documents: &BTreeMap<[u8; 32], Place>) -> Result<()> {
+    for (key, place) in documents {
+        columns.push(Section::Documents, key)?;
+        push_place(columns, Section::DocumentPlaces, place)?;
+    }
+    Ok(())
+}
+
+/// Writes where something stands in the packs.
+fn push_place(columns: &mut Columns, section: Section, place: &Place) -> Result<()> {
+    columns.push_number(section, place.start.pack)?;
+    columns.push(section, &place.start.offset_bytes.to_le_bytes())?;
     let payload_bytes = u32::try_from(place.payload_bytes).expect("the payload of a frame is below 2 GiB");
-    columns.push_number(Section::Places, payload_bytes)
+    columns.push_number(section, payload_bytes)
 }
 
 /// Writes the numbers of some things, in the order of a key.

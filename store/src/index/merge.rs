@@ -4,16 +4,16 @@
 //! them the postings of nodes that no image stands on any more. Memory is bounded by the number of colours and of images,
 //! not of keys.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
 use super::columns::Columns;
-use super::draft::{Colours, Images, Keys, bucket_bits, write_order, write_table};
+use super::draft::{Colours, Images, Keys, bucket_bits, write_documents, write_order, write_table};
 use super::postings::{self, Posting, Probe, key_count};
 use super::segment::{Facts, Section, Segment, SegmentId};
-use super::state::{NO_NODE, OVERRIDE_BYTES, State, count};
+use super::state::{NO_NODE, OVERRIDE_BYTES, State, count, place};
 use crate::error::Result;
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::CHECKSUM_BYTES;
@@ -43,6 +43,7 @@ pub(crate) fn merge(
     write_layers(&mut columns, &segments)?;
     write_images(&mut columns, state, range.clone())?;
     write_blobs(&mut columns, &segments)?;
+    copy_documents(&mut columns, &segments)?;
     write_overrides(&mut columns, state, &segments)?;
     columns.finish(facts)
 }
@@ -263,6 +264,18 @@ fn write_blobs(columns: &mut Columns, segments: &[&Segment]) -> Result<()> {
         }
     }
     write_table(columns, Section::Blobs, Section::BlobLayers, blobs.into_iter().collect())
+}
+
+/// Copies where documents stand. Bytes in the packs stay, so all of it stays true.
+fn copy_documents(columns: &mut Columns, segments: &[&Segment]) -> Result<()> {
+    let mut documents = BTreeMap::new();
+    for segment in segments {
+        for number in 0..segment.length(Section::Documents) / 32 {
+            let key = segment.id_at(Section::Documents, number)?;
+            documents.insert(key, place(segment, Section::DocumentPlaces, number)?);
+        }
+    }
+    write_documents(columns, &documents)
 }
 
 /// Keeps what is said of segments that stay.

@@ -104,7 +104,10 @@ impl Publisher {
         let mended = match publisher.load(journal) {
             Ok(true) if publisher.current.through == journal.committed() => return Ok(publisher),
             Ok(true) => publisher.catch_up(journal),
-            Ok(false) => publisher.reindex(journal, &|_, _| ()),
+            Ok(false) => {
+                pack_documents(journal)?;
+                publisher.reindex(journal, &|_, _| ())
+            }
             Err(error) => Err(error),
         };
         match mended {
@@ -228,6 +231,11 @@ impl Publisher {
                 }
                 let first = draft.nodes_end()?;
                 let nodes = draft.nodes_of(&self.state, &chain, layers, place)?;
+                for document in &image.record.documents {
+                    draft.add_document(&self.state, &document.digest, |digest| {
+                        document_place(journal, digest)
+                    })?;
+                }
                 draft.add_image(&self.state, nodes.last().copied(), image)?;
                 for (node, chain) in nodes.iter().zip(&chain).filter(|(node, _)| **node >= first) {
                     if let Some(change) = rest.steps.get(chain) {
@@ -369,6 +377,33 @@ fn fingerprint(journal: &Journal, diff_id: &DiffId) -> Result<Fingerprint> {
     }
 }
 
+/// Puts documents into the packs that the catalogue holds: programs whose index had no documents left small ones there.
+fn pack_documents(journal: &Journal) -> Result<()> {
+    let mut writer = journal.write()?;
+    for key in journal.committed_keys(Tree::Documents, &[]) {
+        let key = key?;
+        match journal.place(Tree::Documents, &key) {
+            Ok(None) => {
+                let compressed = journal.committed_value(Tree::Documents, &key)?.unwrap_or_default();
+                writer.put_packed(Tree::Documents, &key, &compressed)?;
+            }
+            // One that is damaged stays as it is.
+            Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    drop(writer.finish());
+    journal.commit(|| ())
+}
+
+/// Where a document stands. One that is not there, or damaged, is missing to whoever asks about it.
+fn document_place(journal: &Journal, digest: &BlobDigest) -> Result<Option<Place>> {
+    match journal.place(Tree::Documents, &digest.to_key()) {
+        Err(StoreError::Corrupt { .. }) => Ok(None),
+        place => place,
+    }
+}
+
 fn place_of(journal: &Journal, diff_id: &DiffId) -> Result<Place> {
     journal.place(Tree::Bodies, diff_id.as_bytes())?.ok_or_else(|| missing(diff_id))
 }
@@ -403,7 +438,62 @@ fn remove_others(directory: &Path, live: &[Arc<Segment>]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::merge_from;
+    use super::*;
+    use crate::format::index::{KEY_CONTEXT, VERSION};
+    use crate::index::Index;
+    use crate::index::segment::{HEADER_BYTES, checksum};
+    use crate::record::Document;
+    use crate::store::Store;
+
+    /// Makes a store what a program left whose index was of another version and had no documents.
+    fn make_old(store: Store, document: &[u8], digest: &BlobDigest) {
+        let (key, layout) = (digest.to_key(), store.journal.layout());
+        let mut writer = store.journal.write().unwrap();
+        let compressed = crate::compression::compress(document, 3);
+        writer.put(Tree::Documents, &key, &compressed).unwrap();
+        drop(writer.finish());
+        store.journal.commit(|| ()).unwrap();
+        assert_eq!(store.journal.place(Tree::Documents, &key).unwrap(), None, "it is in the catalogue");
+        let secret = blake3::derive_key(KEY_CONTEXT, &layout.store_id);
+        let mut segments = Vec::new();
+        for id in store.publisher.lock().unwrap().ids() {
+            let mut bytes = fs::read(layout.segments().join(file_name(&id))).unwrap();
+            bytes[4..6].copy_from_slice(&(VERSION - 1).to_le_bytes());
+            let (head, own) = bytes[..HEADER_BYTES].split_at_mut(HEADER_BYTES - id.len());
+            own.copy_from_slice(&checksum(&secret, head));
+            let id: SegmentId = (*own).try_into().unwrap();
+            fs::write(layout.segments().join(file_name(&id)), bytes).unwrap();
+            segments.push(id);
+        }
+        let current = Current { through: store.journal.committed(), segments };
+        current.publish(&layout.root, &layout.store_id).unwrap();
+    }
+
+    #[test]
+    fn an_index_of_another_version_is_built_again_with_the_documents_that_the_catalogue_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, document) = (folder.path().join("store"), b"{\"config\":{}}");
+        let digest = BlobDigest::Sha256([7; 32]);
+        let store = Store::create_or_open(&path).unwrap();
+        let image = ImageRecord {
+            documents: vec![Document { media_type: "text/plain".into(), digest }],
+            ..ImageRecord::of_contents(ImageId::from_bytes([1; 32]), Vec::new(), &[], 0)
+        };
+        store.put_image(&image, &["old:1".into()]).unwrap();
+        store.commit().unwrap();
+        make_old(store, document, &digest);
+        let index = Index::open(&path).unwrap();
+        assert_eq!(index.image_count(), 1);
+        assert_eq!(index.document(&digest).unwrap().as_deref(), Some(&document[..]));
+        drop(index);
+        // What was mended stays so, and nothing is packed a second time.
+        let stats = |store: &Store| store.stats().unwrap().pack_bytes;
+        let store = Store::open(&path).unwrap();
+        let before = stats(&store);
+        pack_documents(&store.journal).unwrap();
+        assert_eq!(stats(&store), before);
+        assert_eq!(store.document(&digest).unwrap().as_deref(), Some(&document[..]));
+    }
 
     #[test]
     fn segments_are_merged_when_four_are_of_one_size() {

@@ -78,6 +78,10 @@ pub(crate) enum Section {
     Blobs,
     /// For each blob, the layer that it unpacks to.
     BlobLayers,
+    /// Keys of the digests of documents, sorted.
+    Documents,
+    /// For each document, where it stands in the packs.
+    DocumentPlaces,
     /// Images of older segments that are no longer what they were.
     Overrides,
 }

@@ -20,7 +20,7 @@ use crate::record::{ImageRecord, Platform};
 pub(crate) const NO_NODE: u32 = u32::MAX;
 /// Bytes of an image's row.
 pub(crate) const ROW_BYTES: usize = 12;
-/// Bytes of a layer's place.
+/// Bytes of the place of a layer or document.
 pub(crate) const PLACE_BYTES: usize = 16;
 /// Bytes of an override: a segment and a number.
 pub(crate) const OVERRIDE_BYTES: usize = CHECKSUM_BYTES + 4;
@@ -147,10 +147,7 @@ impl State {
     /// Returns where a layer's fingerprint stands.
     pub(crate) fn place(&self, layer: u32) -> Result<Place> {
         let (segment, number) = self.layer_at(layer)?;
-        let bytes = segment.slice(Section::Places, PLACE_BYTES * number..PLACE_BYTES * (number + 1))?;
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
-        let offset_bytes = u64::from_le_bytes(bytes[4..12].try_into().expect("eight bytes"));
-        Ok(Place { start: Position { pack: word(0), offset_bytes }, payload_bytes: word(12).into() })
+        place(segment, Section::Places, number)
     }
 
     /// Returns the layers of a node, lowest first.
@@ -253,6 +250,18 @@ impl State {
             let number = first_id(segment, Section::Blobs, &key_of(blob))?;
             if number < keys && segment.id_at(Section::Blobs, number)? == key_of(blob) {
                 return segment.number(Section::BlobLayers, number).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns where a document stands.
+    pub(crate) fn document(&self, document: &BlobDigest) -> Result<Option<Place>> {
+        for (_, segment) in self.newest_first() {
+            let keys = segment.length(Section::Documents) / 32;
+            let number = first_id(segment, Section::Documents, &key_of(document))?;
+            if number < keys && segment.id_at(Section::Documents, number)? == key_of(document) {
+                return place(segment, Section::DocumentPlaces, number).map(Some);
             }
         }
         Ok(None)
@@ -407,6 +416,14 @@ impl State {
 /// The first 32 bytes of a digest, by which it is found.
 pub(crate) fn key_of(digest: &BlobDigest) -> [u8; 32] {
     digest.as_bytes()[..32].try_into().expect("digests are no shorter")
+}
+
+/// Returns a place in the packs, from a column of them.
+pub(crate) fn place(segment: &Segment, section: Section, number: usize) -> Result<Place> {
+    let bytes = segment.slice(section, PLACE_BYTES * number..PLACE_BYTES * (number + 1))?;
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let offset_bytes = u64::from_le_bytes(bytes[4..12].try_into().expect("eight bytes"));
+    Ok(Place { start: Position { pack: word(0), offset_bytes }, payload_bytes: word(12).into() })
 }
 
 /// How many images a segment holds.
