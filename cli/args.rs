@@ -22,12 +22,6 @@ Sources:
   dir:PATH                      what `skopeo copy ... dir:PATH` writes
   rootfs:PATH                   a root file system: a folder, or the tar of `docker export`";
 
-const STATUS: &str = "\
-Exit status:
-  0  done, or found
-  1  nothing found
-  2  something failed; what did not fail was done";
-
 // Paragraphs are single lines, which are wrapped where they are shown.
 const INGEST: &str = "\
 A run may be stopped at any time. The first Ctrl-C or SIGTERM begins no further layer, finishes those that are being \
@@ -46,16 +40,27 @@ Exit status:
   130  stopped by Ctrl-C (SIGINT) before all was done
   143  stopped by SIGTERM before all was done";
 
+const FIND_STATUS: &str = "\
+Exit status:
+  0  found
+  1  nothing found, or an image does not meet what --require or --policy asks
+  2  something failed; what did not fail was done";
+
 const REPORT: &str = "\
 Examples:
   layerprint report
   layerprint report -o fleet.csv -o fleet.jsonl
   layerprint report 'registry.example/apps/*' --since 30d --exclude '*:dev'
   layerprint report --json | jq -r 'select(.verdict == \"none\") | .source'
+  layerprint report --policy policy.toml -o layerprint.sarif -o summary.md
+  layerprint report --diff last-week.jsonl -o this-week.jsonl -o changes.md
+
+Environment:
+  SOURCE_DATE_EPOCH  the time that ages are counted to, in seconds since 1970
 
 Exit status:
   0  done
-  1  no stored image is meant
+  1  no stored image is meant, or one does not meet the policy
   2  something failed; what could be said was said";
 
 /// Find what a container image is built on, by the contents of its files
@@ -127,7 +132,8 @@ pub enum Command {
          docker save my/app:1 | layerprint find -\n  \
          docker export my-container | layerprint find rootfs:-\n  \
          layerprint find --json images/ | jq -r '[.source, .verdict, .base.names[0]] | @tsv'\n  \
-         find /srv -name '*.tar' | layerprint find --batch --from-list - > answers.jsonl\n\n{STATUS}"
+         find /srv -name '*.tar' | layerprint find --batch --from-list - > answers.jsonl\n  \
+         layerprint find --require 'debian:12*' --require alpine app.tar\n\n{FIND_STATUS}"
     ))]
     Find(Find),
     /// Say file by file what became of the base, and where the rest is from
@@ -168,7 +174,6 @@ Exit status:
     /// stored, unless --as-of says otherwise.
     #[command(after_long_help = REPORT)]
     Report(Report),
-
     /// List the stored images that are built on the same base as one
     ///
     /// Finds the base of an image, stored or not, and lists the other stored images that are built on it. Those with the very
@@ -367,6 +372,16 @@ pub struct Find {
     /// input may go on for ever. A folder is taken image by image. --jobs says how many sources are worked on at once.
     #[arg(long, conflicts_with = "save")]
     pub batch: bool,
+    /// End with 1 unless each image is built on such a base (can be repeated)
+    ///
+    /// A pattern is a name (`debian:12*`), a repository (`debian`) or an ID, of the base or of anything that it is built on; of
+    /// several one suffices. Only the verdict `base` counts. Who does not meet it is listed on standard error, and every answer in
+    /// JSON says `met`.
+    #[arg(long, value_name = "PATTERN")]
+    pub require: Vec<Pattern>,
+    /// Ask of images what this file asks, and end with 1 if one does not meet it (see docs/policy.md)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -482,9 +497,20 @@ pub struct Report {
     /// Ask so many images at a time [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Count ages to this day [default: when something was last stored]
+    /// Count ages to this day [default: when something was last stored; with --policy today]
+    ///
+    /// SOURCE_DATE_EPOCH says it as well.
     #[arg(long, value_name = "DAY")]
     pub as_of: Option<Day>,
+    /// Ask of images what this file asks, and end with 1 if one does not meet it (see docs/policy.md)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Say what changed since an earlier report, which was written as .jsonl
+    ///
+    /// Each image is told to be new, moved (another base), fell-behind or came-back, or nothing of these; what is not stored any
+    /// more is told to be gone.
+    #[arg(long, value_name = "FILE")]
+    pub diff: Option<PathBuf>,
     /// Go on where a report of the same images to the same first FILE was stopped
     #[arg(long)]
     pub resume: bool,

@@ -12,6 +12,16 @@ use jiff::{Span, Timestamp};
 pub struct Day(Timestamp);
 
 impl Day {
+    /// Returns what is now.
+    pub fn now() -> Self {
+        Self(Timestamp::now())
+    }
+
+    /// Returns a moment.
+    pub fn of_timestamp(timestamp: Timestamp) -> Self {
+        Self(timestamp)
+    }
+
     /// Returns the day of a moment, in seconds since 1970.
     pub fn of_unix_s(seconds: u64) -> Option<Self> {
         Timestamp::from_second(i64::try_from(seconds).ok()?).ok().map(Self)

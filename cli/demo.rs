@@ -169,7 +169,7 @@ impl Answer {
         }
         let Command::Find(command) = parsed(&line)? else { unreachable!("it says find") };
         let found = Mutex::new(None);
-        find::answer(global, &command, &|finding| {
+        find::answer(global, &command, &|finding, _| {
             *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding.clone());
             if whole || global.json {
                 find::print(global, finding)

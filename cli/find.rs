@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use layerprint_ingest::Options;
 use layerprint_query::{Base, Evidence, Finding, Part, Questions, RunnerUp, Subject, Verdict, find};
+use serde::Serialize;
 
 use crate::args::{Find, Global};
 use crate::batch::{self, Answers, CannotTell};
@@ -14,21 +15,26 @@ use crate::error::Status;
 use crate::ingest::options;
 use crate::output::{bytes, count, counted, names, percent, plain, print_json, print_json_now, short};
 use crate::progress::complain;
+use crate::requirement::{Judged, Requirement};
 use crate::store::{self, Published};
 use crate::subjects::{Reader, Trouble};
 
 pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
-    match command.batch {
-        true => batch(global, command),
-        false => answer(global, command, &|finding| print(global, finding)),
-    }
+    let requirement = Requirement::of(global, command)?;
+    let status = match command.batch {
+        true => batch(global, command, &requirement)?,
+        false => answer(global, command, &|finding, subject| {
+            print_judged(global, finding, requirement.judge(finding, subject).as_ref())
+        })?,
+    };
+    Ok(status.max(requirement.tell()))
 }
 
 /// Hands on what is found of each image, in order.
 pub fn answer(
     global: &Global,
     command: &Find,
-    on_finding: &(dyn Fn(&Finding) -> anyhow::Result<()> + Sync),
+    on_finding: &(dyn Fn(&Finding, &Subject) -> anyhow::Result<()> + Sync),
 ) -> anyhow::Result<Status> {
     let store = command.save.then(|| store::open_or_create(global)).transpose()?;
     let published = match &store {
@@ -46,7 +52,7 @@ pub fn answer(
 }
 
 /// Prints what is found of each image as soon as it is, a line of JSON for each.
-fn batch(global: &Global, command: &Find) -> anyhow::Result<Status> {
+fn batch(global: &Global, command: &Find, requirement: &Requirement) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
     let options = options(&command.sources)?;
     let workers = options.jobs;
@@ -67,7 +73,8 @@ fn batch(global: &Global, command: &Find) -> anyhow::Result<Status> {
             answer => answer?,
         };
         tally.count(finding.verdict);
-        print_json_now(&finding).context(CannotTell)?;
+        let judged = requirement.judge(&finding, subject);
+        print_json_now(&Told { finding: &finding, judged: judged.as_ref() }).context(CannotTell)?;
         Ok(status_of(finding.verdict))
     };
     let trouble = |trouble: &Trouble| {
@@ -86,10 +93,10 @@ fn ask(
     published: &Published,
     origin: &str,
     subject: &Subject,
-    on_finding: &dyn Fn(&Finding) -> anyhow::Result<()>,
+    on_finding: &dyn Fn(&Finding, &Subject) -> anyhow::Result<()>,
 ) -> anyhow::Result<Status> {
     let finding = published.ask(|index| find(index, subject, origin))?;
-    on_finding(&finding).context(CannotTell)?;
+    on_finding(&finding, subject).context(CannotTell)?;
     Ok(status_of(finding.verdict))
 }
 
@@ -130,10 +137,23 @@ fn status_of(verdict: Verdict) -> Status {
     if verdict == Verdict::None { Status::Nothing } else { Status::Done }
 }
 
+/// A finding, and whether it is what was asked for.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    #[serde(flatten)]
+    judged: Option<&'a Judged>,
+}
+
 /// Prints a finding in the form asked for.
 pub fn print(global: &Global, finding: &Finding) -> anyhow::Result<()> {
+    print_judged(global, finding, None)
+}
+
+fn print_judged(global: &Global, finding: &Finding, judged: Option<&Judged>) -> anyhow::Result<()> {
     match global.json {
-        true => print_json(finding),
+        true => print_json(&Told { finding, judged }),
         false => Ok(print_text(&mut anstream::stdout().lock(), finding)?),
     }
 }

@@ -124,8 +124,8 @@ pub fn options(args: &Sources) -> anyhow::Result<Options> {
     })
 }
 
-/// Returns the time that is to be stored, where it is told (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn now_unix_s() -> anyhow::Result<Option<u64>> {
+/// Returns what time it is to be, where that is told (<https://reproducible-builds.org/specs/source-date-epoch/>).
+pub fn now_unix_s() -> anyhow::Result<Option<u64>> {
     const NAME: &str = "SOURCE_DATE_EPOCH";
     let Some(value) = std::env::var_os(NAME).filter(|value| !value.is_empty()) else { return Ok(None) };
     let seconds = value.to_str().and_then(|text| text.parse().ok());

@@ -6,12 +6,14 @@ use std::str::FromStr;
 use globset::{GlobBuilder, GlobMatcher};
 use layerprint_query::repository_of;
 use layerprint_store::id::ImageId;
+use serde::Deserialize;
 
 /// Digits of an ID that stand for it.
 const ID_DIGITS_MIN: usize = 12;
 
 /// A pattern as it was written: `debian:12*`, `registry.example/*/base`, `debian` for every tag, or the start of an image ID.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Pattern {
     text: String,
     glob: GlobMatcher,
@@ -38,6 +40,14 @@ impl FromStr for Pattern {
         // Names have slashes and dots of their own, which `*` passes over; a backslash is a character as any other.
         let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(false).build()?;
         Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = globset::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

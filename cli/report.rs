@@ -3,10 +3,19 @@
 //! Selection, rows, spool, formats: each stored image that is meant becomes a row, in parallel and in any order; rows wait in the
 //! spool and are told by name, in every format that was asked for, from one computation.
 
+mod changes;
 mod csv;
+mod cyclonedx;
+mod diff;
 mod format;
+mod gate;
+mod markdown;
+mod reference;
+mod rules;
+mod sarif;
 mod selection;
 mod spool;
+mod stream;
 mod summary;
 mod text;
 
@@ -16,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use layerprint_query::{Fleet, FleetImage, Row, Rows, Verdict};
+use layerprint_query::{Change, Fleet, FleetImage, Row, Rows, Verdict};
 use layerprint_store::StoreError;
 use layerprint_store::id::ImageId;
 use rayon::prelude::*;
@@ -24,19 +33,29 @@ use rayon::prelude::*;
 use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
+use crate::ingest::now_unix_s;
 use crate::output::counted;
+use crate::policy::{Judge, Policy};
 use crate::progress::{bar, complain};
 use crate::replace::replace;
 use crate::store::Published;
 use crate::subjects::Trouble;
 
+use diff::{Gone, Old};
 pub use format::Format;
+pub use gate::Gate;
 use spool::{Basis, Spool};
 
 /// A report, as formats see it.
 pub struct Report {
     /// What ages are counted to.
     pub as_of: Day,
+    /// What the policy came to, if there is one.
+    pub gate: Option<Gate>,
+    /// Images of the earlier report that are not stored any more, if there is one.
+    pub gone: Option<Vec<Gone>>,
+    old: Option<Old>,
+    judge: Option<Judge>,
     images: Vec<ImageId>,
     children: HashMap<ImageId, u64>,
     spool: Spool,
@@ -49,13 +68,28 @@ impl Report {
             let mut row = self.spool.row(id)?;
             row.children = self.children.get(id).copied().unwrap_or(0);
             row.remarks = layerprint_query::remarks(&row);
+            if let Some(judge) = &self.judge {
+                judge.judge(&mut row);
+            }
+            row.change = self.change(&row);
             Ok(row)
         })
+    }
+
+    /// Returns the images, in the order of the rows.
+    pub fn images(&self) -> &[ImageId] {
+        &self.images
+    }
+
+    fn change(&self, row: &Row) -> Option<Change> {
+        self.old.as_ref()?.change(row)
     }
 }
 
 pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let outputs = Outputs::of(global, command)?;
+    let policy = command.policy.as_deref().map(Policy::read).transpose()?;
+    let old = command.diff.as_deref().map(Old::read).transpose()?;
     let published = Published::open(global)?;
     let fleet = published.ask(Fleet::of)?;
     let index = published.index();
@@ -74,16 +108,28 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let images: Vec<ImageId> = images.iter().filter(is_there).map(|image| image.id).collect();
     let as_of = as_of(command, &fleet)?;
     let children = children(&images, &spool)?;
-    let report = Report { as_of, images, children, spool };
+    let judge = policy.map(|policy| gate::judge(global, &published, policy, as_of)).transpose()?;
+    let gone = old.as_ref().map(|old| old.gone(&fleet, &command.selection));
+    let mut report = Report { as_of, gate: None, gone, old, judge, images, children, spool };
+    report.gate = Gate::of(&report, command.policy.as_deref())?;
     outputs.write(&report)?;
     report.spool.remove()?;
-    Ok(if failed.is_empty() { Status::Done } else { Status::Failed })
+    let failed = if failed.is_empty() { Status::Done } else { Status::Failed };
+    let told = report.gate.as_ref().map_or(Status::Done, |gate| gate.tell(outputs.tells_people()));
+    Ok(failed.max(told))
 }
 
-/// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report.
+/// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report. A gate
+/// counts to today, for bases grow old while nothing is stored.
 fn as_of(command: &args::Report, fleet: &Fleet) -> anyhow::Result<Day> {
-    let last_seen = || Day::of_unix_s(fleet.last_seen_unix_s()).context("the store names no day");
-    command.as_of.map_or_else(last_seen, Ok)
+    if let Some(told) = command.as_of {
+        return Ok(told);
+    }
+    match now_unix_s()? {
+        Some(seconds) => Day::of_unix_s(seconds).context("SOURCE_DATE_EPOCH is out of all bounds"),
+        None if command.policy.is_some() => Ok(Day::now()),
+        None => Day::of_unix_s(fleet.last_seen_unix_s()).context("the store names no day"),
+    }
 }
 
 fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Result<Spool> {
@@ -184,6 +230,11 @@ impl Outputs {
         }
         let stdout = files.is_empty().then(|| told.unwrap_or(Format::Text));
         Ok(Self { files, stdout })
+    }
+
+    /// Returns true if what is printed is text.
+    fn tells_people(&self) -> bool {
+        self.stdout == Some(Format::Text)
     }
 
     fn write(&self, report: &Report) -> anyhow::Result<()> {

@@ -2,16 +2,18 @@
 
 use std::io::Write;
 
-use layerprint_query::{Base, Row, Verdict};
+use layerprint_query::{Base, Level, Row, Verdict};
 
 use super::Report;
+use super::changes::said;
+use super::diff::Gone;
 use crate::cells::{harmless, io_error};
 use crate::find::evidence;
 
 type Cell = fn(&Row) -> String;
 
 /// The columns, and what stands in them. Several values in one cell are divided by `; `.
-const COLUMNS: [(&str, Cell); 28] = [
+const COLUMNS: [(&str, Cell); 31] = [
     ("image", |row| row.finding.source.clone()),
     ("id", |row| row.finding.image.id.to_string()),
     ("names", |row| row.finding.image.names.join("; ")),
@@ -40,6 +42,9 @@ const COLUMNS: [(&str, Cell); 28] = [
     ("children", |row| row.children.to_string()),
     ("remarks", |row| joined(row.remarks.iter().map(|remark| remark.rule.word().to_owned()))),
     ("reason", |row| row.finding.reason.clone()),
+    ("offences", |row| joined(offences(row))),
+    ("change", |row| row.change.as_ref().map(|change| change.kind.word().to_owned()).unwrap_or_default()),
+    ("was", |row| row.change.as_ref().and_then(|change| change.was.as_ref()).map(said).unwrap_or_default()),
 ];
 
 /// Writes a header and the rows.
@@ -50,7 +55,26 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         let row = row?;
         csv.write_record(COLUMNS.map(|(_, cell)| harmless(cell(&row)))).map_err(io_error)?;
     }
+    for gone in report.gone.iter().flatten() {
+        csv.write_record(COLUMNS.map(|(name, _)| harmless(of_gone(gone, name)))).map_err(io_error)?;
+    }
     Ok(csv.flush()?)
+}
+
+/// What is told of an image that is not stored any more.
+fn of_gone(gone: &Gone, column: &str) -> String {
+    match column {
+        "image" => gone.source.clone(),
+        "platform" => gone.platform.clone(),
+        "change" => gone.change.kind.word().to_owned(),
+        "was" => gone.change.was.as_ref().map(said).unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+fn offences(row: &Row) -> impl Iterator<Item = String> {
+    let errors = row.remarks.iter().filter(|remark| remark.level == Level::Error);
+    errors.map(|remark| format!("{}: {}", remark.rule.word(), remark.message))
 }
 
 pub fn verdict(verdict: Verdict) -> &'static str {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{Report, csv, text};
+use super::{Report, csv, cyclonedx, markdown, sarif, text};
 
 /// What files end with, for people.
-pub const ENDINGS: &str = ".txt, .jsonl, .csv";
+pub const ENDINGS: &str = ".txt, .jsonl, .csv, .md, .sarif, .cdx.json";
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,14 +19,28 @@ pub enum Format {
     Jsonl,
     /// One line for each image
     Csv,
+    /// A summary for the page of a job or a review
+    Markdown,
+    /// Remarks as SARIF 2.1.0, for code hosts
+    Sarif,
+    /// Images and what they descend from as CycloneDX 1.6
+    Cyclonedx,
 }
 
 impl Format {
     /// Returns the format that the name of a file means.
     pub fn of_path(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        let endings =
-            [(".txt", Self::Text), (".jsonl", Self::Jsonl), (".ndjson", Self::Jsonl), (".csv", Self::Csv)];
+        let endings = [
+            (".txt", Self::Text),
+            (".jsonl", Self::Jsonl),
+            (".ndjson", Self::Jsonl),
+            (".csv", Self::Csv),
+            (".md", Self::Markdown),
+            (".sarif", Self::Sarif),
+            (".sarif.json", Self::Sarif),
+            (".cdx.json", Self::Cyclonedx),
+        ];
         endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
     }
 
@@ -36,6 +50,9 @@ impl Format {
             Self::Text => plain_text(report, out),
             Self::Jsonl => jsonl(report, out),
             Self::Csv => csv::write(report, out),
+            Self::Markdown => markdown::write(report, out),
+            Self::Sarif => sarif::write(report, out),
+            Self::Cyclonedx => cyclonedx::write(report, out),
         }
     }
 }
@@ -49,6 +66,10 @@ fn plain_text(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
 fn jsonl(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     for row in report.rows() {
         serde_json::to_writer(&mut *out, &row?).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    }
+    for gone in report.gone.iter().flatten() {
+        serde_json::to_writer(&mut *out, gone).map_err(std::io::Error::from)?;
         writeln!(out)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Which of the stored images a report is about.
 
 use layerprint_query::{Fleet, FleetImage, labels};
+use layerprint_store::id::ImageId;
 use layerprint_store::{Index, Result};
 
 use crate::args;
@@ -34,11 +35,17 @@ fn is_labelled(index: &Index, image: &FleetImage, wanted: &args::Selection) -> R
 }
 
 fn is_named(image: &FleetImage, wanted: &args::Selection) -> bool {
-    let is_meant = |pattern: &Pattern| {
-        image.names.iter().any(|(name, _)| pattern.matches(name)) || pattern.is_id(&image.id)
-    };
-    let is_listed = wanted.images.is_empty() || wanted.images.iter().any(is_meant);
-    is_listed && !wanted.exclude.iter().any(is_meant)
+    wanted.means(image.names.iter().map(|(name, _)| &**name), &image.id)
+}
+
+impl args::Selection {
+    /// Returns true if an image with these names is meant.
+    pub fn means<'n>(&self, names: impl Iterator<Item = &'n str> + Clone, id: &ImageId) -> bool {
+        let is_meant =
+            |pattern: &Pattern| names.clone().any(|name| pattern.matches(name)) || pattern.is_id(id);
+        let is_listed = self.images.is_empty() || self.images.iter().any(is_meant);
+        is_listed && !self.exclude.iter().any(is_meant)
+    }
 }
 
 fn fits(image: &FleetImage, wanted: &args::Selection) -> bool {

@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use comfy_table::Table;
+use layerprint_query::Level;
 
 use super::Report;
+use super::changes::Changes;
 use super::summary::{Group, Summary};
 use crate::find::{BOLD, DIM};
 use crate::output::{align_right, bytes, count, counted, percent, plain, table};
@@ -18,6 +20,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let summary = Summary::of(report)?;
     let (images, size) = (counted(summary.images, "image"), bytes(summary.content_bytes));
     writeln!(out, "{BOLD}{images}, {size}, as of {}{BOLD:#}\n", report.as_of)?;
+    if let Some(changes) = Changes::of(report)? {
+        write_changes(out, &changes)?;
+    }
+    gate(out, report)?;
     print(out, &verdicts(&summary))?;
     if let Some(days) = summary.median_age_days() {
         writeln!(
@@ -29,6 +35,37 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     groups(out, "FAMILY OF THE BASE", &summary, &summary.families)?;
     groups(out, "BASE", &summary, &summary.bases)?;
     Ok(remarks(out, &summary)?)
+}
+
+fn write_changes(out: &mut dyn Write, changes: &Changes) -> io::Result<()> {
+    if changes.kinds.is_empty() {
+        return writeln!(out, "nothing changed\n");
+    }
+    for (kind, changed) in &changes.kinds {
+        writeln!(out, "{BOLD}{}{BOLD:#}  {}", kind.word(), counted(changed.images, "image"))?;
+        for (name, told) in &changed.first {
+            writeln!(out, "  {}  {DIM}{}{DIM:#}", plain(name), plain(told))?;
+        }
+        if let Some(others) = changed.others() {
+            writeln!(out, "  {DIM}{others}{DIM:#}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// All offenders: that is what somebody waits for.
+fn gate(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
+    let Some(gate) = &report.gate else { return Ok(()) };
+    writeln!(out, "{BOLD}{}{BOLD:#}", plain(&gate.told()))?;
+    for row in report.rows() {
+        let row = row?;
+        for remark in row.remarks.iter().filter(|remark| remark.level == Level::Error) {
+            let (name, message) = (plain(&row.finding.source), plain(&remark.message));
+            writeln!(out, "  {name}  {}  {DIM}{message}{DIM:#}", remark.rule.word())?;
+        }
+    }
+    Ok(writeln!(out)?)
 }
 
 fn verdicts(summary: &Summary) -> Table {

@@ -8,11 +8,12 @@
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
 //! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
 //! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). A [`Row`] is that with what the whole
-//! [`Fleet`] says of it (`reference`, `made_of`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`]
+//! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`]
 //! asks the other way round.
 
 mod agree;
 mod best;
+mod change;
 mod children;
 mod choose;
 pub mod compare;
@@ -58,6 +59,7 @@ mod versions;
 mod weigh;
 mod who_has;
 
+pub use change::{Before, Change, ChangeKind, Was};
 pub use children::{Asked, Child, children};
 pub use compare::Comparison;
 pub use cover::Part;

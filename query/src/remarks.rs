@@ -15,7 +15,7 @@ fn unexplained(row: &Row) -> Option<Remark> {
         Verdict::Base => return None,
     };
     let message = row.finding.reason.clone();
-    (row.children == 0).then_some(Remark { rule, level: Level::Warning, message })
+    (row.children == 0).then_some(Remark::new(rule, Level::Warning, message))
 }
 
 fn outdated(row: &Row) -> Option<Remark> {
@@ -28,5 +28,5 @@ fn outdated(row: &Row) -> Option<Remark> {
     let names = newest.names.join(", ");
     let base = base.names.join(", ");
     let message = format!("{newer} newer image{s} than {base} {are} stored, the last is {names} of {day}");
-    Some(Remark { rule: Rule::BaseOutdated, level: Level::Warning, message })
+    Some(Remark::new(Rule::BaseOutdated, Level::Warning, message))
 }

@@ -3,10 +3,11 @@
 //! A row is the answer of [`find`](fn@crate::find) with the same figures, and then the family of the base, how fresh it is, and
 //! what the image is made of. What only the whole report can tell, its children and remarks, is filled in by who has it.
 
-use layerprint_store::id::ImageId;
+use layerprint_store::id::{ContentId, ImageId};
 use layerprint_store::{Index, Result, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::change::Change;
 use crate::find::{Image, find_with};
 use crate::finding::{Finding, Verdict};
 use crate::fleet::{Fleet, Freshness, family};
@@ -29,6 +30,26 @@ pub struct Row {
     pub children: u64,
     /// What there is to say about the image.
     pub remarks: Vec<Remark>,
+    /// What became of it since an earlier report; absent where nothing did, or none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+}
+
+impl Row {
+    /// Returns what can be said without looking at the image again: all but what it is made of, its children and remarks.
+    pub fn of(finding: Finding, fleet: &Fleet) -> Self {
+        let base = finding.base.as_ref();
+        let of_base = base.filter(|_| finding.verdict == Verdict::Base);
+        Self {
+            family: base.and_then(|base| family(&base.names)),
+            freshness: of_base.and_then(|base| fleet.freshness(&finding.image.id, base)),
+            made_of: Vec::new(),
+            children: 0,
+            remarks: Vec::new(),
+            change: None,
+            finding,
+        }
+    }
 }
 
 /// Something to say about an image.
@@ -40,6 +61,16 @@ pub struct Remark {
     pub level: Level,
     /// What it is, in words.
     pub message: String,
+    /// The content that it is about, if it is about one: an image may have several such remarks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentId>,
+}
+
+impl Remark {
+    /// Says something about an image as a whole.
+    pub fn new(rule: Rule, level: Level, message: String) -> Self {
+        Self { rule, level, message, content: None }
+    }
 }
 
 /// The kinds of remarks.
@@ -65,6 +96,18 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All rules, in order.
+    pub const ALL: [Self; 8] = [
+        Self::BaseUnknown,
+        Self::BaseUncertain,
+        Self::BaseOutdated,
+        Self::BaseNotAllowed,
+        Self::BaseForbidden,
+        Self::BaseTooOld,
+        Self::ConfidenceTooLow,
+        Self::FileForbidden,
+    ];
+
     /// The rule as it is written everywhere.
     pub fn word(self) -> &'static str {
         match self {
@@ -112,15 +155,6 @@ impl<'a> Rows<'a> {
         let source = image.names.first().map_or_else(|| id.to_string(), Clone::clone);
         let finding = find_with(&reader, &image, &source)?;
         let made_of = made_of(&reader, &image, &finding)?;
-        let base = finding.base.as_ref();
-        let of_base = base.filter(|_| finding.verdict == Verdict::Base);
-        Ok(Row {
-            family: base.and_then(|base| family(&base.names)),
-            freshness: of_base.and_then(|base| self.fleet.freshness(id, base)),
-            made_of,
-            children: 0,
-            remarks: Vec::new(),
-            finding,
-        })
+        Ok(Row { made_of, ..Row::of(finding, self.fleet) })
     }
 }

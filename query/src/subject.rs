@@ -44,7 +44,7 @@ impl Layers {
     }
 
     /// Returns them, lowest first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Fingerprint> {
+    pub fn iter(&self) -> impl Iterator<Item = &Fingerprint> {
         self.0.iter().map(|layer| &**layer)
     }
 

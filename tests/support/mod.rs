@@ -134,3 +134,28 @@ pub fn shared(folder: &str) -> Option<PathBuf> {
     eprintln!("skipped: {} is not on this machine", path.display());
     None
 }
+
+/// A world with `base:1`, `base:2` (newer, other files), `mid:1` on the first, `app:1` on the first, `svc:1` on `mid:1`, and
+/// `other:1`.
+pub fn fleet() -> World {
+    let world = World::new();
+    let first = || base().created("2026-01-01T00:00:00Z");
+    let middle =
+        || first().named("mid:1").created("2026-02-01T00:00:00Z").layer(files("usr/lib/mid", BASE_FILES));
+    let images = [
+        first(),
+        second(),
+        middle(),
+        first().named("app:1").layer(files("srv/app", 2)),
+        middle().named("svc:1").layer(files("srv/svc", 2)),
+        other(),
+    ];
+    world.save("fleet.tar", &images);
+    assert_eq!(world.run(&["ingest", "fleet.tar"]).status, 0);
+    world
+}
+
+/// `base:2`: newer than `base:1`, with nothing of it.
+pub fn second() -> Image {
+    Image::new("base:2").created("2026-06-01T00:00:00Z").layer(files("usr/lib/second", BASE_FILES))
+}

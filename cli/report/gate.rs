@@ -1,0 +1,100 @@
+//! Whether the images of a report meet a policy.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use layerprint_query::{Asked, Holding, Level, who_has};
+use layerprint_store::id::{ContentId, ImageId};
+
+use super::Report;
+use crate::args::Global;
+use crate::day::Day;
+use crate::error::Status;
+use crate::output::{counted, path, plain};
+use crate::policy::{Held, Judge, Policy};
+use crate::progress::{bar, complain};
+use crate::store::Published;
+
+/// What a policy came to.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// The file.
+    pub policy: PathBuf,
+    /// Images of the report.
+    pub images: u64,
+    /// Those that break the policy.
+    pub offenders: u64,
+    /// Those that are not asked.
+    pub exempt: u64,
+}
+
+/// Makes ready to judge: looks for forbidden files in all stored images.
+pub fn judge(global: &Global, published: &Published, policy: Policy, as_of: Day) -> anyhow::Result<Judge> {
+    let mut held: HashMap<ImageId, Vec<Held>> = HashMap::new();
+    for (file, forbidden) in policy.files.iter().enumerate() {
+        for holding in holdings(global, published, &forbidden.content)? {
+            let is_visible = holding.is_visible();
+            let hidden = holding.layers.iter().flat_map(|layer| &layer.paths);
+            let paths: BTreeSet<String> = match is_visible {
+                true => holding.paths.iter().map(|bytes| path(bytes)).collect(),
+                false => hidden.map(|bytes| path(bytes)).collect(),
+            };
+            let paths = paths.into_iter().collect();
+            held.entry(holding.image.id).or_default().push(Held { file, paths, is_visible });
+        }
+    }
+    let judge = Judge::new(policy, as_of, held);
+    judge.ended().for_each(|ended| complain(&plain(&ended)));
+    Ok(judge)
+}
+
+fn holdings(global: &Global, published: &Published, content: &ContentId) -> anyhow::Result<Vec<Holding>> {
+    let bar = bar(global.quiet, "layers read");
+    let on_read = |event| match event {
+        Asked::Total(number) => bar.set_length(number),
+        Asked::One => bar.inc(1),
+    };
+    let holdings = published.ask(|index| who_has(index, content, &on_read));
+    bar.finish_and_clear();
+    Ok(holdings?)
+}
+
+impl Gate {
+    /// Counts who breaks the policy.
+    pub fn of(report: &Report, policy: Option<&Path>) -> anyhow::Result<Option<Self>> {
+        let (Some(judge), Some(policy)) = (&report.judge, policy) else { return Ok(None) };
+        let mut gate = Self { policy: policy.to_owned(), images: 0, offenders: 0, exempt: 0 };
+        for row in report.rows() {
+            let row = row?;
+            let is_offender = row.remarks.iter().any(|remark| remark.level == Level::Error);
+            gate.images += 1;
+            gate.offenders += u64::from(is_offender);
+            gate.exempt += u64::from(judge.exemption(&row).is_some());
+        }
+        Ok(Some(gate))
+    }
+
+    /// Says it in a sentence.
+    pub fn told(&self) -> String {
+        let all = counted(self.images, "image");
+        let broken = match self.offenders {
+            0 => format!("all of {all} meet it"),
+            offenders => {
+                format!("{offenders} of {all} {} it", if offenders == 1 { "breaks" } else { "break" })
+            }
+        };
+        let exempt = if self.exempt == 0 { String::new() } else { format!("; {} exempt", self.exempt) };
+        format!("policy {}: {broken}{exempt}", self.policy.display())
+    }
+
+    /// Says it, unless it was read on the page, and returns how it ends.
+    pub fn tell(&self, is_told: bool) -> Status {
+        if self.offenders == 0 {
+            return Status::Done;
+        }
+        if !is_told {
+            complain(&plain(&self.told()));
+        }
+        Status::Nothing
+    }
+}
