@@ -453,6 +453,9 @@ pub struct Report {
     /// Count ages to this day [default: when something was last stored]
     #[arg(long, value_name = "DAY")]
     pub as_of: Option<Day>,
+    /// Tell the rows of an earlier report again, without a store: its file of JSON lines
+    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "platform", "since"])]
+    pub from: Option<PathBuf>,
     /// Go on where a report of the same images to the same first FILE was stopped
     #[arg(long)]
     pub resume: bool,

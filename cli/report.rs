@@ -3,16 +3,20 @@
 //! Selection, rows, spool, formats: each stored image that is meant becomes a row, in parallel and in any order; rows wait in the
 //! spool and are told by name, in every format that was asked for, from one computation.
 
+mod ages;
 mod csv;
 mod format;
+mod html;
+mod overview;
 mod selection;
 mod spool;
 mod summary;
 mod text;
 
 use std::collections::HashMap;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
@@ -24,7 +28,7 @@ use rayon::prelude::*;
 use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
-use crate::output::counted;
+use crate::output::{counted, path};
 use crate::progress::{bar, complain};
 use crate::replace::replace;
 use crate::store::Published;
@@ -37,6 +41,10 @@ use spool::{Basis, Spool};
 pub struct Report {
     /// What ages are counted to.
     pub as_of: Day,
+    /// Where the images are stored, or the rows were read from, for people.
+    pub place: String,
+    /// Which of the images are meant, as it was typed; empty if all are.
+    pub selection: String,
     images: Vec<ImageId>,
     children: HashMap<ImageId, u64>,
     spool: Spool,
@@ -56,6 +64,9 @@ impl Report {
 
 pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let outputs = Outputs::of(global, command)?;
+    if let Some(rows) = &command.from {
+        return again(command, &outputs, rows);
+    }
     let published = Published::open(global)?;
     let index = published.index();
     let fleet = Fleet::of(&index)?;
@@ -74,10 +85,35 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let images: Vec<ImageId> = images.iter().filter(is_there).map(|image| image.id).collect();
     let as_of = as_of(command, &fleet)?;
     let children = children(&images, &spool)?;
-    let report = Report { as_of, images, children, spool };
+    let (place, selection) = (told("store", index.root()), selection::told(&command.selection));
+    let report = Report { as_of, place, selection, images, children, spool };
     outputs.write(&report)?;
     report.spool.remove()?;
     Ok(if failed.is_empty() { Status::Done } else { Status::Failed })
+}
+
+/// Tells the rows of an earlier report again, without what they were made from.
+fn again(command: &args::Report, outputs: &Outputs, rows: &Path) -> anyhow::Result<Status> {
+    let context = || rows.display().to_string();
+    let spool = Spool::unnamed()?;
+    let mut images = Vec::new();
+    for (at, line) in BufReader::new(File::open(rows).with_context(context)?).lines().enumerate() {
+        let row: Row = serde_json::from_str(&line.with_context(context)?)
+            .with_context(|| format!("{}: line {} is no row of a report", rows.display(), at + 1))?;
+        spool.add(&row).context("cannot keep a row")?;
+        images.push(row.finding.image.id);
+    }
+    let as_of = command.as_of.context("--from needs --as-of DAY: rows do not say it")?;
+    let children = children(&images, &spool)?;
+    let selection = String::new();
+    outputs.write(&Report { as_of, place: told("rows of", rows), selection, images, children, spool })?;
+    Ok(Status::Done)
+}
+
+/// A place by its name alone: where it is on this machine says nothing to others.
+fn told(what: &str, place: &Path) -> String {
+    let name = place.file_name().unwrap_or_default();
+    format!("{what} {}", path(name.as_encoded_bytes()))
 }
 
 /// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report.

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{Report, csv, text};
+use super::{Report, csv, html, text};
 
 /// What files end with, for people.
-pub const ENDINGS: &str = ".txt, .jsonl, .csv";
+pub const ENDINGS: &str = ".txt, .jsonl, .csv, .html";
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,14 +19,21 @@ pub enum Format {
     Jsonl,
     /// One line for each image
     Csv,
+    /// A page to look at, in one file
+    Html,
 }
 
 impl Format {
     /// Returns the format that the name of a file means.
     pub fn of_path(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        let endings =
-            [(".txt", Self::Text), (".jsonl", Self::Jsonl), (".ndjson", Self::Jsonl), (".csv", Self::Csv)];
+        let endings = [
+            (".txt", Self::Text),
+            (".jsonl", Self::Jsonl),
+            (".ndjson", Self::Jsonl),
+            (".csv", Self::Csv),
+            (".html", Self::Html),
+        ];
         endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
     }
 
@@ -36,6 +43,7 @@ impl Format {
             Self::Text => plain_text(report, out),
             Self::Jsonl => jsonl(report, out),
             Self::Csv => csv::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 }
