@@ -454,7 +454,7 @@ pub struct Report {
     #[arg(long, value_name = "DAY")]
     pub as_of: Option<Day>,
     /// Tell the rows of an earlier report again, without a store: its file of JSON lines
-    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "platform", "since"])]
+    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "labels", "platform", "since"])]
     pub from: Option<PathBuf>,
     /// Go on where a report of the same images to the same first FILE was stopped
     #[arg(long)]

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use layerprint_query::{Fleet, FleetImage, Row, Rows, Verdict};
+use layerprint_query::{Fleet, FleetImage, Row, Rows, Storage, Verdict};
 use layerprint_store::StoreError;
 use layerprint_store::id::ImageId;
 use rayon::prelude::*;
@@ -28,7 +28,7 @@ use rayon::prelude::*;
 use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
-use crate::output::{counted, path};
+use crate::output::{counted, path, plain};
 use crate::progress::{bar, complain};
 use crate::replace::replace;
 use crate::store::Published;
@@ -45,6 +45,8 @@ pub struct Report {
     pub place: String,
     /// Which of the images are meant, as it was typed; empty if all are.
     pub selection: String,
+    /// What the images take, where a format shows it and no layer of theirs is damaged.
+    pub storage: Option<Storage>,
     images: Vec<ImageId>,
     children: HashMap<ImageId, u64>,
     spool: Spool,
@@ -86,7 +88,8 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let as_of = as_of(command, &fleet)?;
     let children = children(&images, &spool)?;
     let (place, selection) = (told("store", index.root()), selection::told(&command.selection));
-    let report = Report { as_of, place, selection, images, children, spool };
+    let storage = outputs.show_storage().then(|| storage(&published, &images)).flatten();
+    let report = Report { as_of, place, selection, storage, images, children, spool };
     outputs.write(&report)?;
     report.spool.remove()?;
     Ok(if failed.is_empty() { Status::Done } else { Status::Failed })
@@ -100,14 +103,25 @@ fn again(command: &args::Report, outputs: &Outputs, rows: &Path) -> anyhow::Resu
     for (at, line) in BufReader::new(File::open(rows).with_context(context)?).lines().enumerate() {
         let row: Row = serde_json::from_str(&line.with_context(context)?)
             .with_context(|| format!("{}: line {} is no row of a report", rows.display(), at + 1))?;
+        if !spool.has(&row.finding.image.id) {
+            images.push(row.finding.image.id);
+        }
         spool.add(&row).context("cannot keep a row")?;
-        images.push(row.finding.image.id);
     }
     let as_of = command.as_of.context("--from needs --as-of DAY: rows do not say it")?;
     let children = children(&images, &spool)?;
-    let selection = String::new();
-    outputs.write(&Report { as_of, place: told("rows of", rows), selection, images, children, spool })?;
+    let (place, selection) = (told("rows of", rows), String::new());
+    outputs.write(&Report { as_of, place, selection, storage: None, images, children, spool })?;
     Ok(Status::Done)
+}
+
+/// What images take is worth a word if it cannot be told, and no more: it is one figure of many.
+fn storage(published: &Published, images: &[ImageId]) -> Option<Storage> {
+    let asked = published.ask(|index| layerprint_query::storage(index, images, &|_| ()));
+    let complain = |error: &StoreError| {
+        complain(&format!("what images take is left out: {}", plain(&error.to_string())))
+    };
+    asked.inspect_err(complain).ok()
 }
 
 /// A place by its name alone: where it is on this machine says nothing to others.
@@ -220,6 +234,12 @@ impl Outputs {
         }
         let stdout = files.is_empty().then(|| told.unwrap_or(Format::Text));
         Ok(Self { files, stdout })
+    }
+
+    /// Only the page shows what images take, which a pass over all layers must find out.
+    fn show_storage(&self) -> bool {
+        let formats = self.files.iter().map(|(_, format)| *format).chain(self.stdout);
+        formats.into_iter().any(|format| format == Format::Html)
     }
 
     fn write(&self, report: &Report) -> anyhow::Result<()> {

@@ -88,6 +88,35 @@ fn a_page_is_written_alike_each_time_and_loads_without_a_word() {
 }
 
 #[test]
+fn a_page_of_a_store_is_the_same_whatever_the_threads() {
+    let world = World::with_base();
+    let page = |jobs: &str| {
+        let ran = world.run(&["report", "--jobs", jobs, "-o", "fleet.html", "-o", "fleet.jsonl"]);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+        fs::read_to_string(world.path("fleet.html")).unwrap()
+    };
+    let told = page("1");
+    assert_eq!(page("4"), told);
+    assert!(told.contains("Each content once") && told.contains("store store"), "{told}");
+
+    // What is told again from rows is the same but for what rows do not say.
+    let rows = world.run(&["report", "--from", "fleet.jsonl", "--as-of", "2026-01-31", "--json"]);
+    assert_eq!((rows.status, rows.stdout), (0, fs::read_to_string(world.path("fleet.jsonl")).unwrap()));
+}
+
+#[test]
+fn rows_that_are_none_are_told_by_file_and_line() {
+    let world = World::new();
+    let row = fleet::rows(1)[0].to_string();
+    fs::write(world.path("rows.jsonl"), format!("{row}\n{{\"image\": 1}}\n")).unwrap();
+    let ran = world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.starts_with("error: rows.jsonl: line 2 is no row of a report: "), "{}", ran.stderr);
+    let ran = world.run(&["report", "--from", "rows.jsonl"]);
+    assert!(ran.status == 2 && ran.stderr.contains("--as-of <DAY>"), "{}", ran.stderr);
+}
+
+#[test]
 fn every_column_sorts_both_ways() {
     let world = World::new();
     let Some(page) = fleet_of_300("every_column_sorts_both_ways", &world) else { return };

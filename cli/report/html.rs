@@ -37,19 +37,6 @@ const SCRIPT: &str = concat!(
     "})();\n"
 );
 
-/// What stored images would take, counted in three ways.
-#[derive(Debug, Clone, Default)]
-pub struct Storage {
-    /// Each image for itself.
-    pub image_bytes: u64,
-    /// Each distinct layer once: what a registry holds, before compression.
-    pub layer_bytes: u64,
-    /// Each distinct content once.
-    pub content_bytes: u64,
-    /// What images would share if they stood on the layers of their base, which they hold by content; the most first.
-    pub savings: Vec<(Vec<String>, u64, u64)>,
-}
-
 /// Writes the page.
 pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut overview = Overview::default();
@@ -58,7 +45,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     let as_of: Date = report.as_of.to_string().parse().context("a day that is none")?;
     let ages = Ages::of(&overview, as_of);
-    Head::of(report, as_of, &overview, &ages, None).write_into(out)?;
+    Head::of(report, as_of, &overview, &ages).write_into(out)?;
     data::write(out, &overview, report.rows())?;
     Ok(Tail { script: SCRIPT }.write_into(out)?)
 }

@@ -55,7 +55,8 @@ fn is_since(image: &FleetImage, wanted: &args::Selection) -> bool {
 pub fn told(wanted: &args::Selection) -> String {
     let images = wanted.images.iter().map(ToString::to_string);
     let exclude = wanted.exclude.iter().map(|pattern| format!("not {pattern}"));
+    let labels = wanted.labels.iter().map(|label| format!("labelled {label}"));
     let platform = wanted.platform.iter().map(|platform| format!("for {platform}"));
     let since = wanted.since.iter().map(|day| format!("since {day}"));
-    images.chain(exclude).chain(platform).chain(since).collect::<Vec<_>>().join(", ")
+    images.chain(exclude).chain(labels).chain(platform).chain(since).collect::<Vec<_>>().join(", ")
 }

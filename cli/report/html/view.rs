@@ -2,9 +2,9 @@
 
 use askama::Template;
 use jiff::civil::Date;
-use layerprint_query::{Level, Rule};
+use layerprint_query::{Level, Rule, Storage};
 
-use super::{EARLY, STYLE, Storage, policy};
+use super::{EARLY, STYLE, policy};
 use crate::output::{bytes, count, counted, names, plain};
 use crate::report::Report;
 use crate::report::ages::{Ages, date, days_between};
@@ -19,8 +19,6 @@ const OUTDATED_MAX: usize = 8;
 /// Of the tree as a list: families, and bases of each.
 const LISTED_FAMILIES_MAX: usize = 40;
 const LISTED_BASES_MAX: usize = 40;
-/// Bases of which it is told what sharing their layers would save.
-const SAVINGS_MAX: usize = 8;
 
 /// What is said of images, with a mark and a name for its style. The script has the same.
 const ANSWERS: [(Answer, &str, &str, &str); 5] = [
@@ -121,7 +119,6 @@ struct OutdatedRow {
 struct StorageView {
     lead: String,
     rows: Vec<Bar>,
-    savings: Vec<(String, String, String)>,
 }
 
 struct RemarkRow {
@@ -132,13 +129,7 @@ struct RemarkRow {
 }
 
 impl Head {
-    pub fn of(
-        report: &Report,
-        as_of: Date,
-        overview: &Overview,
-        ages: &Ages,
-        storage: Option<&Storage>,
-    ) -> Self {
+    pub fn of(report: &Report, as_of: Date, overview: &Overview, ages: &Ages) -> Self {
         let listed = listed(overview);
         Self {
             policy: policy(),
@@ -157,7 +148,7 @@ impl Head {
             ages: columns(ages),
             age_lead: age_lead(ages),
             outdated: outdated(overview, as_of),
-            storage: storage.map(StorageView::of),
+            storage: report.storage.as_ref().map(StorageView::of),
             remarks: remarks(overview),
         }
     }
@@ -398,7 +389,7 @@ fn outdated(overview: &Overview, as_of: Date) -> Vec<OutdatedRow> {
 
 impl StorageView {
     fn of(storage: &Storage) -> Self {
-        let shared = storage.layer_bytes.saturating_sub(storage.content_bytes);
+        let shared = storage.shared_by_content_bytes;
         let row = |label: &str, size: u64, class| Bar {
             label: label.into(),
             pieces: Piece::row(storage.image_bytes, &[(size, class)]),
@@ -407,8 +398,6 @@ impl StorageView {
             note: String::new(),
             filter: None,
         };
-        let saving =
-            |(base, images, size): &(Vec<String>, u64, u64)| (names(base), count(*images), bytes(*size));
         Self {
             lead: format!(
                 "{} ({}) are shared by content but not by layer.",
@@ -420,7 +409,6 @@ impl StorageView {
                 row("Each layer once", storage.layer_bytes, "content"),
                 row("Each content once", storage.content_bytes, "layers"),
             ],
-            savings: storage.savings.iter().take(SAVINGS_MAX).map(saving).collect(),
         }
     }
 }
