@@ -17,3 +17,7 @@ bench-ingest *arguments:
 # Makes images from files of this machine and finds what they are built on
 demo:
     cargo run --release --locked -- demo
+
+# Takes the pictures of the HTML report that the documentation shows; look at them
+screenshots:
+    cargo test --test report_html -- --ignored pictures_are_taken

@@ -511,6 +511,9 @@ pub struct Report {
     /// more is told to be gone.
     #[arg(long, value_name = "FILE")]
     pub diff: Option<PathBuf>,
+    /// Tell the rows of an earlier report again, without a store: its file of JSON lines
+    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "labels", "platform", "since", "policy", "diff"])]
+    pub from: Option<PathBuf>,
     /// Go on where a report of the same images to the same first FILE was stopped
     #[arg(long)]
     pub resume: bool,

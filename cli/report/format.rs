@@ -5,10 +5,10 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::{Report, csv, cyclonedx, markdown, sarif, text};
+use super::{Report, csv, cyclonedx, html, markdown, sarif, text};
 
 /// What files end with, for people.
-pub const ENDINGS: &str = ".txt, .jsonl, .csv, .md, .sarif, .cdx.json";
+pub const ENDINGS: &str = ".txt, .jsonl, .csv, .md, .sarif, .cdx.json, .html";
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +25,8 @@ pub enum Format {
     Sarif,
     /// Images and what they descend from as CycloneDX 1.6
     Cyclonedx,
+    /// A page to look at, in one file
+    Html,
 }
 
 impl Format {
@@ -40,6 +42,7 @@ impl Format {
             (".sarif", Self::Sarif),
             (".sarif.json", Self::Sarif),
             (".cdx.json", Self::Cyclonedx),
+            (".html", Self::Html),
         ];
         endings.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
     }
@@ -53,6 +56,7 @@ impl Format {
             Self::Markdown => markdown::write(report, out),
             Self::Sarif => sarif::write(report, out),
             Self::Cyclonedx => cyclonedx::write(report, out),
+            Self::Html => html::write(report, out),
         }
     }
 }

@@ -57,3 +57,13 @@ fn is_since(image: &FleetImage, wanted: &args::Selection) -> bool {
     let made = image.created.as_deref().and_then(Day::of_rfc3339);
     wanted.since.is_none_or(|since| made.is_some_and(|made| made >= since))
 }
+
+/// Says which images are meant, for people; nothing if all are.
+pub fn told(wanted: &args::Selection) -> String {
+    let images = wanted.images.iter().map(ToString::to_string);
+    let exclude = wanted.exclude.iter().map(|pattern| format!("not {pattern}"));
+    let labels = wanted.labels.iter().map(|label| format!("labelled {label}"));
+    let platform = wanted.platform.iter().map(|platform| format!("for {platform}"));
+    let since = wanted.since.iter().map(|day| format!("since {day}"));
+    images.chain(exclude).chain(labels).chain(platform).chain(since).collect::<Vec<_>>().join(", ")
+}

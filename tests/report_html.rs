@@ -1,0 +1,480 @@
+//! The HTML report as people meet it: in a browser, with a mouse, with keys alone, in the dark, and with names that want harm.
+//!
+//! Needs Chromium; where there is none each test says that it was skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
+
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/fleet.rs"]
+mod fleet;
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use browser::Page;
+use serde_json::{Value, json};
+use support::World;
+
+const WINDOW: (u32, u32) = (1440, 1000);
+
+/// Writes rows, and the page that tells them.
+fn tell(world: &World, rows: &[Value]) -> PathBuf {
+    fs::write(world.path("rows.jsonl"), fleet::lines(rows)).unwrap();
+    let ran = world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "-o", "fleet.html"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    world.path("fleet.html")
+}
+
+/// A page about a fleet of 300, ready.
+fn fleet_of_300(test: &str, world: &World) -> Option<Page> {
+    let file = tell(world, &fleet::rows(300));
+    let page = browser::open(test, &file, WINDOW)?;
+    page.wait(READY);
+    Some(page)
+}
+
+const READY: &str = "document.documentElement.classList.contains('ready')";
+
+/// The texts of a column of the table, page by page.
+fn column(page: &Page, number: usize) -> Vec<String> {
+    let all = page.get(&format!(
+        "(() => {{ const all = []; const click = (id) => document.getElementById(id).click(); click('page-first'); \
+         for (;;) {{ all.push(...[...document.querySelectorAll('#rows tr > :nth-child({number})')].map((c) => c.textContent)); \
+         if (document.getElementById('page-on').disabled) return all; click('page-on'); }} }})()"
+    ));
+    all.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+fn sources(rows: &[Value], is_meant: impl Fn(&Value) -> bool) -> Vec<String> {
+    let meant = rows.iter().filter(|row| is_meant(row));
+    meant.map(|row| row["source"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The same names, in any order.
+fn same(mut found: Vec<String>, mut expected: Vec<String>) {
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+fn choose(page: &Page, select: &str, value: &str) {
+    page.run(&format!(
+        "(() => {{ const s = document.querySelector({select:?}); s.value = {value:?}; s.dispatchEvent(new Event('change')) }})()"
+    ));
+}
+
+#[test]
+fn a_page_is_written_alike_each_time_and_loads_without_a_word() {
+    let world = World::new();
+    let file = tell(&world, &fleet::rows(300));
+    let first = fs::read(&file).unwrap();
+    assert_eq!(fs::read(tell(&world, &fleet::rows(300))).unwrap(), first);
+
+    let Some(page) = browser::open("a_page_loads_without_a_word", &file, WINDOW) else { return };
+    page.wait(READY);
+    let figures = page.texts(".tiles strong");
+    let rows = fleet::rows(300);
+    let based = sources(&rows, |row| row["verdict"] == "base").len();
+    let outdated = sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)).len();
+    assert_eq!((based, &figures[1], &figures[0]), (249, &"83.0 %".to_owned(), &"300".to_owned()));
+    assert_eq!(figures[4], outdated.to_string());
+    page.click(".cell.family");
+    page.click("#rows a");
+    page.wait("document.querySelector('#panel').open");
+    assert_eq!(page.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_page_of_a_store_is_the_same_whatever_the_threads() {
+    let world = World::with_base();
+    let page = |jobs: &str| {
+        let ran = world.run(&["report", "--jobs", jobs, "-o", "fleet.html", "-o", "fleet.jsonl"]);
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+        fs::read_to_string(world.path("fleet.html")).unwrap()
+    };
+    let told = page("1");
+    assert_eq!(page("4"), told);
+    assert!(told.contains("Each content once") && told.contains("store store"), "{told}");
+
+    // What is told again from rows is the same but for what rows do not say.
+    let rows = world.run(&["report", "--from", "fleet.jsonl", "--as-of", "2026-01-31", "--json"]);
+    assert_eq!((rows.status, rows.stdout), (0, fs::read_to_string(world.path("fleet.jsonl")).unwrap()));
+}
+
+#[test]
+fn rows_that_are_none_are_told_by_file_and_line() {
+    let world = World::new();
+    let row = fleet::rows(1)[0].to_string();
+    fs::write(world.path("rows.jsonl"), format!("{row}\n{{\"image\": 1}}\n")).unwrap();
+    let ran = world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (2, ""));
+    assert!(ran.stderr.starts_with("error: rows.jsonl: line 2 is no row of a report: "), "{}", ran.stderr);
+    let ran = world.run(&["report", "--from", "rows.jsonl"]);
+    assert!(ran.status == 2 && ran.stderr.contains("--as-of <DAY>"), "{}", ran.stderr);
+}
+
+#[test]
+fn every_column_sorts_both_ways() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("every_column_sorts_both_ways", &world) else { return };
+    let heads = page.texts("#images th[data-sort]");
+    for (at, head) in heads.iter().enumerate() {
+        let nth = at + 1;
+        // The table is sorted by the first already.
+        let how = if at == 0 { ["descending", "ascending"] } else { ["ascending", "descending"] };
+        let sorts = |how: &str| {
+            page.run(&format!("document.querySelector('#images th:nth-child({nth}) button').click()"));
+            assert_eq!(
+                page.get(&format!("document.querySelector('#images th:nth-child({nth})').ariaSort")),
+                how,
+                "{head}"
+            );
+            column(&page, nth)
+        };
+        let [one, other] = how.map(sorts);
+        let told = |texts: &[String]| texts.iter().filter(|text| *text != "–").cloned().collect::<Vec<_>>();
+        assert_eq!((one.len(), other.len()), (300, 300), "{head}");
+        // Of a tie the first name counts, not how many there are.
+        let values = |texts: &[String]| {
+            told(texts).iter().map(|text| text.split(" +").next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(
+            values(&one).iter().eq(values(&other).iter().rev()),
+            "{head}: {one:?} is not {other:?} backwards"
+        );
+        // What is not known comes last, either way.
+        assert!(other.starts_with(&told(&other)) && one.starts_with(&told(&one)), "{head}");
+        let up = if at == 0 { &other } else { &one };
+        let numbers: Vec<f64> = told(up).iter().filter_map(|text| number(text)).collect();
+        assert!(numbers.is_sorted(), "{head}: {numbers:?}");
+    }
+    assert_eq!(heads.len(), 9);
+}
+
+/// What a figure is worth, so that figures can be compared.
+fn number(text: &str) -> Option<f64> {
+    let units = [(" KiB", 1024.0), (" MiB", 1048576.0), (" GiB", 1073741824.0), (" %", 1.0), ("", 1.0)];
+    let of = |(unit, worth): (&str, f64)| {
+        Some(text.strip_suffix(unit)?.replace([',', '-'], "").parse::<f64>().ok()? * worth)
+    };
+    units.into_iter().find_map(of)
+}
+
+#[test]
+fn search_and_filters_find_what_rows_say() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("search_and_filters_find_what_rows_say", &world) else { return };
+    let rows = fleet::rows(300);
+    page.click("#search");
+    page.write("payments jvm");
+    page.wait("document.querySelector('#found').textContent.includes('found')");
+    let has = |row: &Value, text: &str| {
+        row["source"].as_str().unwrap().contains(text) || row["base"]["names"].to_string().contains(text)
+    };
+    same(column(&page, 1), sources(&rows, |row| has(row, "payments") && has(row, "jvm")));
+
+    page.click("#reset");
+    choose(&page, "#filter-answer", "2");
+    same(column(&page, 1), sources(&rows, |row| row["verdict"] == "family"));
+    choose(&page, "#filter-family", "=node");
+    same(column(&page, 1), sources(&rows, |row| row["verdict"] == "family" && row["family"] == "node"));
+
+    page.click("[data-remark=base-outdated]");
+    same(column(&page, 1), sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)));
+    page.click("#reset");
+    page.write("no such image");
+    page.wait("!document.querySelector('#none-found').hidden");
+    assert_eq!(page.text("#found"), "no image found, of 300");
+}
+
+#[test]
+fn a_panel_opens_by_keys_and_by_link_and_tells_its_row() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("a_panel_opens_by_keys_and_by_link", &world) else { return };
+    let first = column(&page, 1)[0].clone();
+    page.run("document.getElementById('page-first').click(); document.querySelector('#table-box').focus()");
+    for _ in 0..10 {
+        page.press("Tab");
+    }
+    let link = page.get("document.activeElement.textContent");
+    assert_eq!(link, first);
+    page.press("Enter");
+    page.wait("document.querySelector('#panel').open");
+    assert_eq!(page.get("document.querySelector('#panel-title').textContent"), link);
+    assert!(page.get("location.hash").as_str().unwrap().starts_with("#image=sha256:"));
+    page.press("Escape");
+    page.wait("!document.querySelector('#panel').open");
+    assert_eq!(page.get("[location.hash, document.activeElement.textContent]"), json!(["", link]));
+
+    let rows = fleet::rows(300);
+    let row = rows.iter().find(|row| row["made_of"].as_array().unwrap().len() == 5).unwrap();
+    let address = browser::address(&world.path("fleet.html"));
+    page.go(&format!("{address}#image={}", row["image"]["id"].as_str().unwrap()));
+    page.wait("document.querySelector('#panel')?.open");
+    assert_eq!(page.text("#panel-title"), row["source"].as_str().unwrap());
+    let told = page.texts("#panel-body .plain tbody td:nth-child(5)");
+    let parts = row["made_of"].as_array().unwrap();
+    let contents: Vec<u64> = told.iter().map(|text| text.replace(',', "").parse().unwrap()).collect();
+    let expected: Vec<u64> = parts.iter().map(|part| part["contents"].as_u64().unwrap()).collect();
+    assert_eq!(contents, expected);
+    assert_eq!(contents.iter().sum::<u64>(), row["image"]["contents"].as_u64().unwrap());
+    assert_eq!(page.count("#panel-body .bar .segment"), 5);
+    assert_eq!(page.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_tree_zooms_by_mouse_and_by_keys() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("the_tree_zooms_by_mouse_and_by_keys", &world) else { return };
+    assert_eq!(page.texts("#crumbs li"), ["All images"]);
+    assert_eq!(page.texts(".cell.root .figure"), ["300 images"]);
+    page.click(".cell.family");
+    assert_eq!(page.texts("#crumbs li"), ["All images", "debian"]);
+    page.click("#tree-out");
+    assert_eq!(page.texts("#crumbs li"), ["All images"]);
+
+    // Into the first family, its first base, and so on down to an image; its panel opens.
+    let (mut steps, here) = (Vec::new(), || page.get("document.activeElement.getAttribute('title')"));
+    while page.get("document.querySelector('#panel').open") == false {
+        page.press("ArrowRight");
+        page.press("Enter");
+        page.wait("document.querySelector('#panel').open || document.activeElement.matches('.cell')");
+        steps.push(here());
+        assert!(steps.len() < 8, "{steps:?}");
+    }
+    assert!(steps[0].as_str().unwrap().starts_with("family debian, 147 images, "), "{steps:?}");
+    page.press("Escape");
+    page.wait("!document.querySelector('#panel').open");
+    page.wait("document.activeElement.matches('.cell')");
+    for _ in 0..steps.len() {
+        page.press("Escape");
+    }
+    assert_eq!(page.texts("#crumbs li"), ["All images"]);
+    page.press("ArrowRight");
+    page.press("ArrowDown");
+    assert!(here().as_str().unwrap().starts_with("family ubuntu, "), "{}", here());
+    page.press("ArrowLeft");
+    assert!(here().as_str().unwrap().starts_with("All images, 300 images, "), "{}", here());
+
+    page.click(".cell.family");
+    page.click("#tree-list");
+    assert_eq!(page.text("#found"), "1–25 of 147 images found, of 300");
+    assert_eq!(page.complaints(), [""; 0]);
+}
+
+/// The least contrast of all texts that are shown, each with what is behind it.
+const CONTRASTS: &str = r"(() => {
+    const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true });
+    const rgba = (color) => { context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1); return [...context.getImageData(0, 0, 1, 1).data]; };
+    const over = (top, under) => { const a = top[3] / 255; return [0, 1, 2].map((i) => top[i] * a + under[i] * (1 - a)).concat(255); };
+    const behind = (e) => { if (!e) return rgba(getComputedStyle(document.body).backgroundColor); const own = rgba(getComputedStyle(e).backgroundColor); return own[3] === 255 ? own : over(own, behind(e.parentElement)); };
+    const light = (c) => { const [r, g, b] = c.slice(0, 3).map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = new Map();
+    while (walker.nextNode()) {
+        const e = walker.currentNode.parentElement;
+        if (!walker.currentNode.data.trim() || e.closest('script, style, noscript, option, title, :disabled') || !e.checkVisibility({ visibilityProperty: true })) continue;
+        const style = getComputedStyle(e);
+        const back = behind(e);
+        const front = over(rgba(e instanceof SVGElement ? style.fill : style.color), back);
+        const [high, low] = [light(front), light(back)].sort((a, b) => b - a);
+        found.set(`${e.tagName}.${e.className.baseVal ?? e.className}`, (high + 0.05) / (low + 0.05));
+    }
+    return [...found].filter(([, ratio]) => ratio < 4.5).map(([what, ratio]) => `${what} ${ratio.toFixed(2)}`).concat(found.size > 20 ? [] : ['too few texts']);
+})()";
+
+#[test]
+fn texts_can_be_read_in_light_and_dark() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("texts_can_be_read_in_light_and_dark", &world) else { return };
+    let colour = || page.get("getComputedStyle(document.body).backgroundColor");
+    let mut seen = Vec::new();
+    for theme in ["light", "dark"] {
+        page.prefer(theme);
+        seen.push(colour());
+        assert_eq!(page.get(CONTRASTS), json!([]), "{theme}");
+        page.run("location.hash = document.querySelector('#rows tr:nth-child(9) a').hash");
+        page.wait("document.querySelector('#panel').open");
+        assert_eq!(page.get(CONTRASTS), json!([]), "{theme}, with a panel");
+        page.press("Escape");
+        page.wait("!document.querySelector('#panel').open");
+    }
+    assert_ne!(seen[0], seen[1]);
+
+    // Chosen by hand it stays, whatever the system prefers.
+    page.prefer("light");
+    page.click("#theme");
+    assert_eq!(colour(), seen[1]);
+    page.go(&browser::address(&world.path("fleet.html")));
+    page.wait(READY);
+    assert_eq!((colour(), page.text("#theme")), (seen[1].clone(), "Light theme".into()));
+}
+
+#[test]
+fn a_page_fits_narrow_and_wide_windows() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("a_page_fits_narrow_and_wide_windows", &world) else { return };
+    for width in [400, 800, 1600] {
+        page.resize((width, 900));
+        page.wait(&format!("innerWidth === {width}"));
+        assert_eq!(page.get("document.documentElement.scrollWidth"), width, "it scrolls sideways");
+    }
+}
+
+#[test]
+fn ten_thousand_images_are_no_burden() {
+    let world = World::new();
+    let file = tell(&world, &fleet::rows(10_000));
+    let started = Instant::now();
+    let Some(page) = browser::open("ten_thousand_images_are_no_burden", &file, WINDOW) else { return };
+    page.wait(READY);
+    let size_bytes = fs::metadata(&file).unwrap().len();
+    let loaded_ms = page.get("Math.round(performance.now())");
+    eprintln!(
+        "10,000 images: {size_bytes} bytes, browser and page {:?}, at {loaded_ms} ms of the page",
+        started.elapsed()
+    );
+    let time = |what: &str, script: &str| {
+        let took = page.get(&format!("(() => {{ const start = performance.now(); {script}; document.body.offsetHeight; return performance.now() - start }})()"));
+        eprintln!("10,000 images: {what} took {:.0} ms", took.as_f64().unwrap());
+        assert!(took.as_f64().unwrap() < browser::HANGS.as_secs_f64() * 1000.0, "{what} hangs");
+    };
+    for sort in ["name", "base", "bytes", "remarks"] {
+        time(
+            &format!("sorting by {sort}"),
+            &format!("document.querySelector('th[data-sort={sort}] button').click()"),
+        );
+    }
+    time(
+        "searching",
+        "const s = document.querySelector('#search'); s.value = 'ledger api 2'; s.dispatchEvent(new Event('input'))",
+    );
+    time("resetting", "document.querySelector('#reset').click()");
+    time("zooming in", "document.querySelector('.cell.family').click()");
+    time("listing a family", "document.querySelector('#tree-list').click()");
+    assert!(page.count("*") < 3_000, "{} elements", page.count("*"));
+    assert_eq!(page.complaints(), [""; 0]);
+}
+
+#[test]
+fn hostile_names_are_text_and_nothing_else() {
+    let world = World::new();
+    let rows = fleet::hostile();
+    let file = tell(&world, &rows);
+    let Some(page) = browser::open("hostile_names_are_text_and_nothing_else", &file, WINDOW) else { return };
+    page.wait(READY);
+    let scripts =
+        "script, img, iframe, object, embed, base, [onmouseover], [onerror], [onfocus], [autofocus]";
+    let look = |place: &str| {
+        assert_eq!(page.get("window.harmed ?? null"), Value::Null, "{place}");
+        // Ours: what runs early, the figures, what runs late.
+        assert_eq!(page.count(scripts), 3, "{place}");
+        assert_eq!(page.complaints(), [""; 0], "{place}");
+    };
+    look("the page");
+    same(column(&page, 1), rows.iter().map(|row| harmless(row["source"].as_str().unwrap())).collect());
+    for at in 0..rows.len() {
+        page.run(&format!("location.hash = document.querySelectorAll('#rows a')[{at}].hash"));
+        let id = page.get(&format!("document.querySelectorAll('#rows a')[{at}].hash.slice(7)"));
+        page.wait(&format!("document.querySelector('#panel').open && document.querySelector('#panel code').textContent === {id}"));
+        look("a panel");
+    }
+    page.press("Escape");
+    for _ in 0..3 {
+        page.click(".cell:not(.root):last-child");
+        look("the tree");
+    }
+    page.run("document.querySelectorAll('details').forEach((d) => d.open = true)");
+    look("the lists");
+    assert_eq!(page.get("document.documentElement.scrollWidth <= innerWidth"), true);
+}
+
+/// Characters that move the cursor or change the direction are written as escapes.
+fn harmless(name: &str) -> String {
+    let is_harmful = |c: &char| c.is_control() || *c == '\u{202e}';
+    name.chars()
+        .map(|c| if is_harmful(&c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
+#[test]
+fn without_a_script_the_figures_are_there() {
+    let world = World::new();
+    let file = tell(&world, &fleet::rows(300));
+    let Some(page) = browser::open("without_a_script_the_figures_are_there", Path::new("/dev/null"), WINDOW)
+    else {
+        return;
+    };
+    page.run_no_scripts();
+    page.go(&browser::address(&file));
+    assert_eq!(page.texts(".tiles strong").len(), 6);
+    assert_eq!(page.texts(".bars svg").len(), 20);
+    assert_eq!(page.texts(".columns .value").iter().filter(|text| !text.is_empty()).count(), 12);
+    assert_eq!(page.texts("noscript p").len(), 1);
+    assert_eq!(page.texts("#tree, #search, #theme"), [""; 0]);
+}
+
+/// What axe, a checker of accessibility, finds in what is shown: each rule with the elements that break it.
+const VIOLATIONS: &str =
+    "axe.run(document, { resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations.map(
+    (rule) => `${rule.id}: ${rule.help}: ${rule.nodes.map((node) => node.target.join(' ')).join(', ')}`)))";
+
+#[test]
+fn a_checker_of_accessibility_finds_nothing() {
+    let test = "a_checker_of_accessibility_finds_nothing";
+    let Some(axe) = std::env::var_os("LAYERPRINT_AXE") else {
+        return eprintln!(
+            "{test}: skipped, LAYERPRINT_AXE names no axe.min.js (of the npm package axe-core)"
+        );
+    };
+    let axe = fs::read_to_string(axe).unwrap();
+    let world = World::new();
+    let Some(page) = fleet_of_300(test, &world) else { return };
+    page.run(&axe);
+    let check = |what: &str| {
+        let found: Vec<String> = serde_json::from_str(&page.promised(VIOLATIONS)).unwrap();
+        assert_eq!(found, [""; 0], "{what}");
+    };
+    for theme in ["light", "dark"] {
+        page.prefer(theme);
+        check(theme);
+    }
+    page.run("document.querySelector('.cell.family').click()");
+    check("the tree");
+    page.run("document.querySelectorAll('details').forEach((d) => d.open = true)");
+    check("the lists");
+    page.run("location.hash = document.querySelector('#rows tr:nth-child(9) a').hash");
+    page.wait("document.querySelector('#panel').open");
+    check("a panel");
+}
+
+#[test]
+#[ignore = "takes pictures for the documentation: just screenshots"]
+fn pictures_are_taken() {
+    let world = World::new();
+    let Some(page) = fleet_of_300("pictures_are_taken", &world) else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report");
+    fs::create_dir_all(&folder).unwrap();
+    let take = |name: &str, of: Option<&str>| fs::write(folder.join(name), page.picture(of)).unwrap();
+    page.resize((1280, 1400));
+    page.prefer("light");
+    take("light.png", None);
+    page.prefer("dark");
+    take("dark.png", None);
+    page.prefer("light");
+    page.run("document.querySelector('.cell.family').click()");
+    take("tree.png", Some("section:has(#tree)"));
+    page.run("document.querySelector('#search').value = 'platform python'; document.querySelector('#search').dispatchEvent(new Event('input'))");
+    take("table.png", Some("#images"));
+    page.resize((1280, 900));
+    page.run("location.hash = document.querySelector('#rows tr:nth-child(7) a').getAttribute('href')");
+    page.wait("document.querySelector('#panel').open");
+    page.run("document.activeElement.blur()");
+    take("panel.png", None);
+    page.run("document.querySelector('#panel').close(); scrollTo({ top: 0, behavior: 'instant' })");
+    page.resize((400, 900));
+    take("narrow.png", None);
+}
