@@ -477,6 +477,11 @@ pub struct Selection {
     /// Only images with this label, and value if one is given (can be repeated: all are meant)
     #[arg(long = "label", value_name = "KEY[=VALUE]")]
     pub labels: Vec<String>,
+    /// Only images that a name stands for now, not those that it stood for before
+    ///
+    /// The store keeps images whose tags have moved on. Of those that had one name, on one platform, the last seen has it.
+    #[arg(long)]
+    pub current: bool,
     /// Only images made since then: 2026-01-31, an RFC 3339 time, or 30d
     #[arg(long, value_name = "DAY")]
     pub since: Option<Day>,
@@ -512,7 +517,7 @@ pub struct Report {
     #[arg(long, value_name = "FILE")]
     pub diff: Option<PathBuf>,
     /// Tell the rows of an earlier report again, without a store: its file of JSON lines
-    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "labels", "platform", "since", "policy", "diff"])]
+    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "labels", "platform", "since", "current", "policy", "diff"])]
     pub from: Option<PathBuf>,
     /// Go on where a report of the same images to the same first FILE was stopped
     #[arg(long)]

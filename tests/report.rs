@@ -205,6 +205,21 @@ fn only_the_images_that_are_meant_are_reported() {
 }
 
 #[test]
+fn what_a_tag_stood_for_before_is_left_out_where_only_what_is_current_is_meant() {
+    let world = fleet();
+    let next = release("1.1", "2025-06-01T00:00:00Z").named("shop:2").layer(files("srv/next", 3));
+    world.save("next.tar", &[next]);
+    assert!(world.command(&["ingest", "next.tar"]).output().unwrap().status.success());
+    let shops = |args: &[&str]| {
+        let rows = lines(&good(&world, &[&["report", "--json", "shop:2"], args].concat()));
+        rows.iter().map(|row| row["image"]["files"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(shops(&[]).len(), 2);
+    assert_eq!(shops(&["--current"]), [40 + 10 + 3]);
+    assert_eq!(good(&world, &["report", "--json", "--current"]).lines().count(), 8, "all others are");
+}
+
+#[test]
 fn one_computation_writes_every_file_and_leaves_nothing_else() {
     let world = fleet();
     fs::create_dir(world.path("out")).unwrap();

@@ -12,7 +12,9 @@ use crate::pattern::Pattern;
 pub fn select<'f>(index: &Index, fleet: &'f Fleet, wanted: &args::Selection) -> Result<Vec<&'f FleetImage>> {
     let mut selected = Vec::new();
     for image in fleet.images() {
-        let is_meant = is_named(image, wanted) && fits(image, wanted) && is_since(image, wanted);
+        let is_current = image.is_current || !wanted.current;
+        let is_meant =
+            is_current && is_named(image, wanted) && fits(image, wanted) && is_since(image, wanted);
         if is_meant && is_labelled(index, image, wanted)? {
             selected.push(image);
         }
@@ -65,5 +67,13 @@ pub fn told(wanted: &args::Selection) -> String {
     let labels = wanted.labels.iter().map(|label| format!("labelled {label}"));
     let platform = wanted.platform.iter().map(|platform| format!("for {platform}"));
     let since = wanted.since.iter().map(|day| format!("since {day}"));
-    images.chain(exclude).chain(labels).chain(platform).chain(since).collect::<Vec<_>>().join(", ")
+    let current = wanted.current.then(|| "current only".to_owned());
+    images
+        .chain(exclude)
+        .chain(labels)
+        .chain(platform)
+        .chain(since)
+        .chain(current)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -33,6 +33,8 @@ pub struct FleetImage {
     pub platform: Platform,
     /// When it was made, as its configuration says.
     pub created: Option<String>,
+    /// False if other images have got all its names since: the store keeps what a tag stood for before.
+    pub is_current: bool,
     /// Its place in an order in which images that share lower layers stand together: who asks in it reads least.
     pub place: u32,
 }
@@ -86,6 +88,7 @@ impl Fleet {
         for ((_, _, image), place) in stacks.into_iter().zip(0..) {
             fleet.images[image].place = place;
         }
+        mark_current(&mut fleet.images);
         fleet.images.sort_by(|a, b| (first_name(&a.names), a.id).cmp(&(first_name(&b.names), b.id)));
         fleet.digest = ContentId::of(&records.into_values().flatten().collect::<Vec<u8>>());
         Ok(fleet)
@@ -97,7 +100,7 @@ impl Fleet {
             self.add_member(&record, name);
         }
         let ImageRecord { id, platform, created, .. } = record;
-        self.images.push(FleetImage { id, names, platform, created, place: 0 });
+        self.images.push(FleetImage { id, names, platform, created, is_current: false, place: 0 });
     }
 
     fn add_member(&mut self, record: &ImageRecord, name: &str) {
@@ -151,6 +154,22 @@ impl Fleet {
         let newer: Vec<&Member> = known().filter(is_newer).map(|(_, member)| member).collect();
         let sets: HashSet<SetId> = newer.iter().map(|member| member.set_id).collect();
         Some(Freshness { newer: sets.len() as u64, newest: newest(&newer) })
+    }
+}
+
+/// Of the images that had a name on one platform, those have it that were last seen with it.
+fn mark_current(images: &mut [FleetImage]) {
+    let mut last: HashMap<(String, Platform), u64> = HashMap::new();
+    for image in images.iter() {
+        for (name, seen) in &image.names {
+            let last = last.entry((name.clone(), image.platform.clone())).or_default();
+            *last = (*last).max(*seen);
+        }
+    }
+    for image in images {
+        let has =
+            |(name, seen): &(String, u64)| last.get(&(name.clone(), image.platform.clone())) == Some(seen);
+        image.is_current = image.names.is_empty() || image.names.iter().any(has);
     }
 }
 
