@@ -8,7 +8,6 @@ use layerprint_store::ImageRecord;
 use crate::created;
 use crate::family::{Families, Specific};
 use crate::fates::Fate;
-use crate::finding::Evidence;
 use crate::judge::{KEPT_MOVED_MIN, PICKED_CONTAINMENT, is_kept};
 use crate::lineage::ANCESTOR_CONTAINMENT;
 use crate::own::lacks_own;
@@ -19,13 +18,10 @@ use crate::weigh::{Shortlist, Weighed, Weighing};
 /// Share of what a relative's lower layers explain that another candidate must explain to be preferred to it.
 const EXPLAINED_MIN: f64 = 0.9;
 
-/// A stored image, how it was recognised, and what of it was taken.
+/// A candidate, and what of it was taken.
 pub(crate) struct Choice<'a> {
-    pub(crate) overlap: &'a Overlap,
-    pub(crate) evidence: Evidence,
+    pub(crate) weighed: &'a Weighed<'a>,
     pub(crate) taken: Taken,
-    /// What became of it, if it is one of the best candidates.
-    pub(crate) weighed: Option<&'a Weighed<'a>>,
     /// What tells its family, if too little is left to tell more.
     pub(crate) picked: Option<Picked<'a>>,
 }
@@ -35,13 +31,6 @@ pub(crate) struct Picked<'a> {
     pub(crate) specific: Specific,
     /// All from whom it may be, the choice first.
     pub(crate) near: Vec<&'a Weighed<'a>>,
-}
-
-impl<'a> Choice<'a> {
-    /// Takes the stored image whose layers are the lowest of the one in question.
-    pub(crate) fn by_chain(overlap: &'a Overlap) -> Self {
-        Self { overlap, evidence: Evidence::ChainId, taken: Taken::Whole, weighed: None, picked: None }
-    }
 }
 
 /// Returns true if a stored image holds the other and more: one of the two is built on the other, or slimmed from it.
@@ -70,8 +59,7 @@ impl<'a> Chooser<'a> {
             Taken::Whole => lacks_own(self.weighing, weighed).map_or(Taken::Whole, Taken::Shared),
             taken => taken,
         };
-        let (overlap, evidence) = (&weighed.overlap, Evidence::Content);
-        Choice { overlap, evidence, taken, weighed: Some(weighed), picked: None }
+        Choice { weighed, taken, picked: None }
     }
 
     /// Returns the stored image to be judged; none if nothing shares enough to be looked at.
@@ -101,8 +89,8 @@ impl<'a> Chooser<'a> {
             match (next.taken, &relative) {
                 (Taken::Whole, None) => return Some(next),
                 (Taken::Whole, Some(relative)) => {
-                    let explained = share(next.overlap.present, relative.overlap.present);
-                    if explained >= EXPLAINED_MIN && is_kept(&weighed.fates, next.overlap) {
+                    let explained = share(weighed.overlap.present, relative.weighed.overlap.present);
+                    if explained >= EXPLAINED_MIN && is_kept(weighed) {
                         return Some(next);
                     }
                 }
@@ -116,8 +104,9 @@ impl<'a> Chooser<'a> {
 
 /// Returns true if what is there is enough of the candidate to be judged as a whole, where it stood or all of it.
 fn is_sample(choice: &Choice) -> bool {
-    let containment = choice.overlap.containment();
-    let in_place = choice.weighed.map_or(0, |weighed| weighed.fates.count(|fated| fated.fate == Fate::Same));
-    let is_in_place = in_place * 2 >= choice.overlap.present || containment >= KEPT_MOVED_MIN;
+    let Weighed { overlap, fates, .. } = choice.weighed;
+    let containment = overlap.containment();
+    let in_place = fates.count(|fated| fated.fate == Fate::Same);
+    let is_in_place = in_place * 2 >= overlap.present || containment >= KEPT_MOVED_MIN;
     containment >= PICKED_CONTAINMENT && is_in_place
 }

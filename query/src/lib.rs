@@ -13,6 +13,7 @@
 
 mod agree;
 mod best;
+mod by_content;
 mod children;
 mod choose;
 pub mod compare;
