@@ -9,7 +9,6 @@
 
 use crate::agree::Agreement;
 use crate::choose::Choice;
-use crate::finding::Evidence;
 use crate::parts::Taken;
 use crate::weigh::kept;
 
@@ -47,7 +46,7 @@ impl Grounds {
     pub(crate) fn of(choice: &Choice, agreement: Agreement, margin: f64) -> Self {
         Self {
             margin,
-            lost: choice.weighed.map_or(0.0, |weighed| 1.0 - kept(&weighed.fates)),
+            lost: 1.0 - kept(&choice.weighed.fates),
             differing: 1.0 - agreement.bytes,
             is_relative: choice.taken != Taken::Whole,
             is_picked: choice.picked.is_some(),
@@ -71,12 +70,9 @@ impl Grounds {
     }
 }
 
-/// Returns the likelihood, to three digits. What the layers say is certain.
-pub(crate) fn confidence(evidence: Evidence, grounds: &Grounds) -> f64 {
-    match evidence {
-        Evidence::ChainId => 1.0,
-        Evidence::Content => (1000.0 / (1.0 + (-grounds.log_odds()).exp())).round() / 1000.0,
-    }
+/// Returns the likelihood, to three digits.
+pub(crate) fn confidence(grounds: &Grounds) -> f64 {
+    (1000.0 / (1.0 + (-grounds.log_odds()).exp())).round() / 1000.0
 }
 
 #[cfg(test)]
@@ -92,9 +88,8 @@ mod tests {
             Grounds { differing: 0.0, ..fair },
         ];
         let worse = [Grounds { is_relative: true, ..fair }, Grounds { differing: 0.5, ..fair }];
-        let likelihood = |grounds: &Grounds| confidence(Evidence::Content, grounds);
+        let likelihood = |grounds: &Grounds| confidence(grounds);
         assert!(better.iter().all(|grounds| likelihood(grounds) > likelihood(&fair)));
         assert!(worse.iter().all(|grounds| likelihood(grounds) < likelihood(&fair)));
-        assert!(confidence(Evidence::ChainId, &worse[0]) >= 1.0);
     }
 }

@@ -20,7 +20,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// The base, or the best candidate of the family; absent for `none`.
     pub base: Option<Base>,
-    /// The next best that is not the same in content.
+    /// The next best that is not the same in content; absent where the base was found by layers: nothing competes with it.
     pub runner_up: Option<RunnerUp>,
     /// Further stored images that hold parts of what the base does not explain, the largest part first.
     pub cover: Vec<Part>,
@@ -102,7 +102,7 @@ pub struct Base {
     pub layers_shared: usize,
     /// `present - lambda * missing`, by which candidates are ordered.
     pub score: f64,
-    /// How much one missing content costs; from the image's own retention.
+    /// How much one missing content costs; from the image's own retention: of the base, where it was found by layers.
     pub lambda: f64,
     /// What the base itself is built on: parent first, oldest last.
     pub lineage: Vec<Kin>,

@@ -1,6 +1,6 @@
 //! The verdict on the stored image that was preferred, and the reason in words.
 //!
-//! Layers are certain. Of contents there must be enough in number, enough of the base must be there, what both have at
+//! Of contents there must be enough in number, enough of the base must be there, what both have at
 //! the same path must be the same, it must be the whole of the base, not a part that it has from elsewhere, and no
 //! other may fit as well.
 
@@ -11,12 +11,11 @@ use crate::choose::{Choice, holds_all_and_more};
 use crate::compare::Comparison;
 use crate::created;
 use crate::family::Specific;
-use crate::fates::Fates;
-use crate::finding::{Evidence, Verdict};
+use crate::finding::Verdict;
 use crate::parts::Taken;
 use crate::rank;
 use crate::scan::{Overlap, share};
-use crate::weigh::kept;
+use crate::weigh::{Weighed, kept};
 
 /// Share of a base's contents, or of their bytes, that must be there to claim it: else half of it is gone, and the rest may
 /// be what relatives share.
@@ -55,7 +54,6 @@ pub(crate) struct Case<'a> {
     /// The names of another candidate that is there beside the choice.
     pub(crate) contradiction: Option<String>,
     pub(crate) image: &'a ImageRecord,
-    pub(crate) score: f64,
     /// Share of the image's contents that stand in the folder to which the base's tree was moved.
     pub(crate) below: f64,
     /// Contents of the choice that are there and that no unrelated candidate has, and their bytes.
@@ -64,7 +62,8 @@ pub(crate) struct Case<'a> {
 
 /// Returns true if so much of a base is there that it can be claimed: most of its contents, or of their bytes where folders
 /// were cleared.
-pub(crate) fn is_kept(fates: &Fates, overlap: &Overlap) -> bool {
+pub(crate) fn is_kept(weighed: &Weighed) -> bool {
+    let Weighed { overlap, fates, .. } = weighed;
     let bytes = share(overlap.present_bytes, overlap.record.content_size_bytes);
     let contents = overlap.containment();
     let is_enough =
@@ -78,13 +77,11 @@ pub(crate) fn is_kept(fates: &Fates, overlap: &Overlap) -> bool {
 /// Says whether an image is built on what was chosen.
 pub(crate) fn judge(case: &Case) -> (Verdict, String) {
     let Case { choice, agreement, .. } = case;
-    if choice.evidence == Evidence::ChainId {
-        return (Verdict::Base, "its lowest layers are exactly those of the base (chain ID)".into());
-    }
+    let Weighed { overlap, score, .. } = choice.weighed;
     if let Some(picked) = &choice.picked {
-        return (Verdict::Family, of_family(choice.overlap, &picked.specific));
+        return (Verdict::Family, of_family(overlap, &picked.specific));
     }
-    let containment = choice.overlap.containment();
+    let containment = overlap.containment();
     let kept = percent(containment);
     if containment < PICKED_CONTAINMENT {
         return (Verdict::None, format!("only {kept} of the best candidate's contents are in it"));
@@ -105,7 +102,7 @@ pub(crate) fn judge(case: &Case) -> (Verdict, String) {
         Taken::Shared(lost) => return (Verdict::Family, sharing(lost)),
         Taken::Whole => {}
     }
-    let is_kept = choice.weighed.is_some_and(|weighed| is_kept(&weighed.fates, choice.overlap));
+    let is_kept = is_kept(choice.weighed);
     if case.files.moved_to.is_some() && case.below < BELOW_MIN {
         let reason = "the best candidate stands in a folder of it, beside most of what it has";
         return (Verdict::Family, reason.into());
@@ -133,7 +130,7 @@ pub(crate) fn judge(case: &Case) -> (Verdict, String) {
         );
         return (Verdict::Family, reason);
     }
-    if case.rival_score.is_some_and(|rival| rank::is_draw(case.score, rival)) {
+    if case.rival_score.is_some_and(|rival| rank::is_draw(*score, rival)) {
         return (Verdict::Family, "another stored image fits exactly as well".into());
     }
     (Verdict::Base, format!("{kept} of the base's contents are in it{}", either_way(choice, case.image)))
@@ -155,7 +152,7 @@ fn percent(share: f64) -> String {
 }
 
 fn relative(choice: &Choice, layers: usize) -> String {
-    let total = choice.overlap.record.layers.len();
+    let total = choice.weighed.overlap.record.layers.len();
     format!(
         "it has the contents of the lowest {layers} of the best candidate's {total} layers, but not of those above: \
          both are built on something that is not stored"
@@ -171,8 +168,8 @@ fn sharing(lost: u64) -> String {
 
 /// What is to be said where nothing tells which of the two was first.
 fn either_way(choice: &Choice, image: &ImageRecord) -> &'static str {
-    let stored = &choice.overlap.record;
-    if holds_all_and_more(choice.overlap, image) && !created::are_known(stored, image) {
+    let stored = &choice.weighed.overlap.record;
+    if holds_all_and_more(&choice.weighed.overlap, image) && !created::are_known(stored, image) {
         "; it has next to nothing else, and no dates tell whether it was slimmed from the base or the base built on it"
     } else {
         ""

@@ -13,6 +13,7 @@
 
 mod agree;
 mod best;
+mod by_content;
 mod change;
 mod children;
 mod choose;
@@ -35,6 +36,7 @@ mod judge;
 mod kept;
 mod known;
 mod labels;
+mod laid;
 mod lineage;
 mod made_of;
 mod numbers;
