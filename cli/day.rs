@@ -32,9 +32,10 @@ impl Day {
         text.parse().ok().map(Self)
     }
 
-    /// Returns how many whole days lie between an earlier moment and this one; negative if it was later.
+    /// Returns how many days of the calendar lie between an earlier moment and this one, in UTC; negative if it was later.
     pub fn days_since(self, earlier: Self) -> i64 {
-        (self.0.as_second() - earlier.0.as_second()).div_euclid(24 * 3600)
+        let days = |day: Self| day.0.as_second().div_euclid(24 * 3600);
+        days(self) - days(earlier)
     }
 }
 
@@ -42,13 +43,49 @@ impl FromStr for Day {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let ago = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok());
-        let span = ago.and_then(|days| Span::new().try_hours(days.checked_mul(24)?).ok());
-        let ago = span.and_then(|span| Timestamp::now().checked_sub(span).ok());
         let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
         // A date alone is also read as the beginning of a time.
-        let moment = ago.or_else(|| text.parse().ok()).or_else(day);
-        moment.map(Self).ok_or_else(|| "a day is 2026-01-31, a time as of RFC 3339, or 30d ago".into())
+        let moment = text.parse().ok().or_else(day);
+        moment.map(Self).ok_or_else(|| "a day is 2026-01-31, or a time as of RFC 3339".into())
+    }
+}
+
+/// A day, or so many days before the one to which a report counts.
+#[derive(Debug, Clone, Copy)]
+pub enum Since {
+    Day(Day),
+    DaysAgo(Span),
+}
+
+impl Since {
+    /// Returns the day, where days ago are counted from `today`, or else from now.
+    pub fn before(self, today: Option<Day>) -> Day {
+        let today = today.unwrap_or_else(Day::now);
+        match self {
+            Self::Day(day) => day,
+            // Before all days that there are: everything is since then.
+            Self::DaysAgo(span) => Day(today.0.checked_sub(span).unwrap_or(Timestamp::MIN)),
+        }
+    }
+}
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let ago = text.strip_suffix('d').and_then(|days| days.parse::<i64>().ok());
+        let span = ago.and_then(|days| Span::new().try_hours(days.checked_mul(24)?).ok());
+        let day = || text.parse().map(Self::Day).map_err(|told| format!("{told}, or 30d for days ago"));
+        span.map_or_else(day, |span| Ok(Self::DaysAgo(span)))
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(day) => day.fmt(f),
+            Self::DaysAgo(span) => write!(f, "{} days ago", span.get_hours() / 24),
+        }
     }
 }
 
@@ -67,9 +104,19 @@ mod tests {
         let read = |text: &str| text.parse::<Day>().ok().map(|day| day.to_string());
         assert_eq!(read("2024-02-29").as_deref(), Some("2024-02-29"));
         assert_eq!(read("2024-02-29T23:30:00-01:00").as_deref(), Some("2024-03-01"));
-        assert_eq!(read("0d").as_deref(), Some(&Timestamp::now().to_string()[..10]));
-        assert_eq!(["2023-02-29", "yesterday", "", "d", "99999999999999999d"].map(read), [const { None }; 5]);
+        assert_eq!(["2023-02-29", "yesterday", "", "30d"].map(read), [const { None }; 4]);
         let [first, second]: [Day; 2] = ["2024-02-28", "2024-03-01"].map(|day| day.parse().expect("a day"));
         assert_eq!((second.days_since(first), first.days_since(second)), (2, -2));
+        let late: Day = "2024-02-28T23:59:59Z".parse().expect("a time");
+        assert_eq!(second.days_since(late), 2, "as the calendar counts");
+    }
+
+    #[test]
+    fn days_ago_are_counted_from_the_day_that_is_told() {
+        let today: Day = "2026-07-20".parse().expect("a day");
+        let since = |text: &str| text.parse::<Since>().map(|since| since.before(Some(today)).to_string());
+        assert_eq!(since("30d").as_deref(), Ok("2026-06-20"));
+        assert_eq!(since("2026-01-31").as_deref(), Ok("2026-01-31"));
+        assert!(since("99999999999999999d").is_err() && since("d").is_err() && since("soon").is_err());
     }
 }

@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
-use layerprint_query::{Fleet, FleetImage, Row, Storage, Verdict};
+use layerprint_query::{Finding, Fleet, FleetImage, Row, Storage, Verdict, family_of};
 use layerprint_store::StoreError;
 use layerprint_store::id::ImageId;
 
@@ -66,7 +66,7 @@ pub struct Report {
     old: Option<Old>,
     judge: Option<Judge>,
     images: Vec<ImageId>,
-    children: HashMap<ImageId, u64>,
+    children: HashMap<ImageId, Children>,
     spool: Spool,
 }
 
@@ -92,7 +92,8 @@ impl Report {
     pub fn rows(&self) -> impl Iterator<Item = anyhow::Result<Row>> {
         self.images.iter().map(|id| {
             let mut row = self.spool.row(id)?;
-            row.children = self.children.get(id).copied().unwrap_or(0);
+            let Children { all, others } = self.children.get(id).copied().unwrap_or_default();
+            (row.children, row.is_base) = (all, others > 0);
             row.remarks = layerprint_query::remarks(&row);
             if let Some(judge) = &self.judge {
                 judge.judge(&mut row);
@@ -118,8 +119,8 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
     let fleet = published.ask(Fleet::of)?;
     let index = published.index();
-    let images = selection::select(&index, &fleet, &command.selection)?;
-    if images.is_empty() {
+    let images = selection::select(&index, &fleet, &command.selection, told_day(command)?)?;
+    if images.is_empty() && old.is_none() {
         complain("no stored image is meant");
         return Ok(Status::Nothing);
     }
@@ -149,14 +150,21 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
 /// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report. A gate
 /// counts to today, for bases grow old while nothing is stored.
 fn as_of(command: &args::Report, fleet: &Fleet) -> anyhow::Result<Day> {
-    if let Some(told) = command.as_of {
-        return Ok(told);
-    }
-    match now_unix_s()? {
-        Some(seconds) => Day::of_unix_s(seconds).context("SOURCE_DATE_EPOCH is out of all bounds"),
+    match told_day(command)? {
+        Some(told) => Ok(told),
         None if command.policy.is_some() => Ok(Day::now()),
         None => Day::of_unix_s(fleet.last_seen_unix_s()).context("the store names no day"),
     }
+}
+
+/// The day that was told, if one was.
+fn told_day(command: &args::Report) -> anyhow::Result<Option<Day>> {
+    if command.as_of.is_some() {
+        return Ok(command.as_of);
+    }
+    let told = now_unix_s()?
+        .map(|seconds| Day::of_unix_s(seconds).context("SOURCE_DATE_EPOCH is out of all bounds"));
+    told.transpose()
 }
 
 fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Result<Spool> {
@@ -183,15 +191,30 @@ fn told(what: &str, place: &Path) -> String {
     format!("{what} {}", path(name.as_encoded_bytes()))
 }
 
-/// Counts for each image how many are built on it directly.
-fn children(images: &[ImageId], spool: &Spool) -> anyhow::Result<HashMap<ImageId, u64>> {
-    let mut children = HashMap::new();
+/// The images that are built on one directly.
+#[derive(Debug, Clone, Copy, Default)]
+struct Children {
+    all: u64,
+    /// Those of other repositories.
+    others: u64,
+}
+
+fn children(images: &[ImageId], spool: &Spool) -> anyhow::Result<HashMap<ImageId, Children>> {
+    let mut children: HashMap<ImageId, Children> = HashMap::new();
     for image in images {
-        let finding = spool.row(image)?.finding;
-        let base = finding.base.filter(|_| finding.verdict == Verdict::Base);
-        for member in base.iter().flat_map(|base| &base.images) {
-            *children.entry(member.id).or_default() += 1;
+        let Finding { image, base, verdict, .. } = spool.row(image)?.finding;
+        let Some(base) = base.filter(|_| verdict == Verdict::Base) else { continue };
+        let is_other = !image.names.iter().any(|name| is_among(name, &base.names));
+        for member in &base.images {
+            let children = children.entry(member.id).or_default();
+            children.all += 1;
+            children.others += u64::from(is_other);
         }
     }
     Ok(children)
+}
+
+/// Returns true if an image is of the repository of one of these.
+fn is_among(name: &str, names: &[String]) -> bool {
+    family_of(name).is_some_and(|family| names.iter().any(|name| family_of(name) == Some(family)))
 }

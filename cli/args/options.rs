@@ -8,7 +8,7 @@ use layerprint_store::Platform;
 
 use super::Tabular;
 use super::values::{StateName, platform, share, size_bytes};
-use crate::day::Day;
+use crate::day::{Day, Since};
 use crate::pattern::Pattern;
 use crate::report::Format;
 
@@ -173,9 +173,9 @@ pub struct Selection {
     /// The store keeps images whose tags have moved on. Of those that had one name, on one platform, the last seen has it.
     #[arg(long)]
     pub current: bool,
-    /// Only images made since then: 2026-01-31, an RFC 3339 time, or 30d
+    /// Only images made since then: 2026-01-31, an RFC 3339 time, or 30d (before --as-of, or today)
     #[arg(long, value_name = "DAY")]
-    pub since: Option<Day>,
+    pub since: Option<Since>,
 }
 
 #[derive(Debug, ClapArgs)]

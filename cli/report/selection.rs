@@ -8,13 +8,18 @@ use crate::args;
 use crate::day::Day;
 use crate::pattern::Pattern;
 
-/// Returns the images that are meant, by their first name and ID.
-pub fn select<'f>(index: &Index, fleet: &'f Fleet, wanted: &args::Selection) -> Result<Vec<&'f FleetImage>> {
+/// Returns the images that are meant, by their first name and ID. Days ago are counted from `today`, or else from now.
+pub fn select<'f>(
+    index: &Index,
+    fleet: &'f Fleet,
+    wanted: &args::Selection,
+    today: Option<Day>,
+) -> Result<Vec<&'f FleetImage>> {
+    let since = wanted.since.map(|since| since.before(today));
     let mut selected = Vec::new();
     for image in fleet.images() {
         let is_current = image.is_current || !wanted.current;
-        let is_meant =
-            is_current && is_named(image, wanted) && fits(image, wanted) && is_since(image, wanted);
+        let is_meant = is_current && is_named(image, wanted) && fits(image, wanted) && is_since(image, since);
         if is_meant && is_labelled(index, image, wanted)? {
             selected.push(image);
         }
@@ -55,9 +60,9 @@ fn fits(image: &FleetImage, wanted: &args::Selection) -> bool {
 }
 
 /// Images that do not say when they were made are not told to be older.
-fn is_since(image: &FleetImage, wanted: &args::Selection) -> bool {
+fn is_since(image: &FleetImage, since: Option<Day>) -> bool {
     let made = image.created.as_deref().and_then(Day::of_rfc3339);
-    wanted.since.is_none_or(|since| made.is_some_and(|made| made >= since))
+    since.is_none_or(|since| made.is_some_and(|made| made >= since))
 }
 
 /// Says which images are meant, for people; nothing if all are.

@@ -118,7 +118,7 @@ impl Answer {
         match (row.finding.verdict, evidence) {
             (Verdict::Base, Some(Evidence::ChainId)) => Self::ByLayers,
             (Verdict::Base, _) => Self::ByContent,
-            (Verdict::Family | Verdict::None, _) if row.children > 0 => Self::IsBase,
+            (Verdict::Family | Verdict::None, _) if row.is_base => Self::IsBase,
             (Verdict::Family, _) => Self::Family,
             (Verdict::None, _) => Self::Unknown,
         }

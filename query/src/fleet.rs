@@ -4,6 +4,7 @@
 //! configurations, and never by a tag alone, but an image whose tag names an earlier version is no newer one, whenever it was
 //! built.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use layerprint_store::id::{ContentId, ImageId, SetId};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::created;
 use crate::finding::Base;
-use crate::reference::{Reference, family_of, is_earlier};
+use crate::reference::{Reference, Version, family_of};
 
 /// See the module.
 pub struct Fleet {
@@ -42,7 +43,7 @@ pub struct FleetImage {
 /// An image by one of its names.
 struct Member {
     name: String,
-    version: Vec<u64>,
+    version: Version,
     created: Option<String>,
     made_s: i64,
     platform: Platform,
@@ -145,11 +146,10 @@ impl Fleet {
         let base_members = known().map(|(_, member)| member).filter(|member| own.contains(&member.id));
         let base = base_members.max_by_key(|member| member.made_s)?;
         let is_newer = |(reference, member): &(&Reference, &Member)| {
-            member.made_s > base.made_s
-                && member.set_id != base.set_id
+            member.set_id != base.set_id
                 && member.id != *image
                 && member.platform.fits(&base.platform)
-                && !is_earlier(&member.version, highest(&references, reference))
+                && member.is_newer(base.made_s, told_most(&references, reference))
         };
         let newer: Vec<&Member> = known().filter(is_newer).map(|(_, member)| member).collect();
         let sets: HashSet<SetId> = newer.iter().map(|member| member.set_id).collect();
@@ -173,11 +173,25 @@ fn mark_current(images: &mut [FleetImage]) {
     }
 }
 
+impl Member {
+    /// Returns true if it came after a base that was made then and is of this version.
+    fn is_newer(&self, made_s: i64, version: &Version) -> bool {
+        let is_released = !self.version.is_early() || version.is_early();
+        // Who builds reproducibly gives all releases one date; then only the version tells.
+        let may_be = match self.version.compared(version) {
+            Some(Ordering::Greater) => self.made_s >= made_s,
+            Some(Ordering::Equal) => self.made_s > made_s,
+            Some(Ordering::Less) | None => false,
+        };
+        is_released && may_be
+    }
+}
+
 /// The most that the names of one family and flavour say of the version.
-fn highest<'r>(references: &'r [Reference], like: &Reference) -> &'r [u64] {
+fn told_most<'r>(references: &'r [Reference], like: &'r Reference) -> &'r Version {
     let same =
         references.iter().filter(|other| (other.family, &other.flavour) == (like.family, &like.flavour));
-    same.map(|reference| &reference.version[..]).max_by_key(|version| version.len()).unwrap_or_default()
+    same.map(|reference| &reference.version).max_by_key(|version| version.numbers()).unwrap_or(&like.version)
 }
 
 fn newest(newer: &[&Member]) -> Option<Newest> {

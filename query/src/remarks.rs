@@ -3,7 +3,8 @@
 use crate::finding::Verdict;
 use crate::row::{Level, Remark, Row, Rule};
 
-/// Returns the remarks about a row whose children are counted. What is itself a base of others needs none.
+/// Returns the remarks about a row whose children are counted. What is itself a base needs none; that another build of the
+/// same seems to stand on it makes it none.
 pub fn remarks(row: &Row) -> Vec<Remark> {
     [unexplained(row), outdated(row)].into_iter().flatten().collect()
 }
@@ -15,7 +16,7 @@ fn unexplained(row: &Row) -> Option<Remark> {
         Verdict::Base => return None,
     };
     let message = row.finding.reason.clone();
-    (row.children == 0).then_some(Remark::new(rule, Level::Warning, message))
+    (!row.is_base).then_some(Remark::new(rule, Level::Warning, message))
 }
 
 fn outdated(row: &Row) -> Option<Remark> {

@@ -28,6 +28,8 @@ pub struct Row {
     pub made_of: Vec<MadeOf>,
     /// Images of the report whose base this one is.
     pub children: u64,
+    /// True if some of these are of other repositories: then it is a base, and not only another build of the same.
+    pub is_base: bool,
     /// What there is to say about the image.
     pub remarks: Vec<Remark>,
     /// What became of it since an earlier report; absent where nothing did, or none is known.
@@ -45,6 +47,7 @@ impl Row {
             freshness: of_base.and_then(|base| fleet.freshness(&finding.image.id, base)),
             made_of: Vec::new(),
             children: 0,
+            is_base: false,
             remarks: Vec::new(),
             change: None,
             finding,
