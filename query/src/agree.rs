@@ -87,12 +87,12 @@ fn compared<'a>(base: &'a Tree, image: &Seen, moved_to: Option<&str>) -> Vec<Com
         let folder = moved_to?.as_bytes();
         image.tree.get(&[folder, b"/", path].concat()).map(|content| content.id)
     };
-    let compared = |(place, (path, content)): (usize, (&'a [u8], &layerprint_store::Content))| {
+    let compared = |(place, (path, content)): (usize, (&'a [u8], layerprint_store::Content))| {
         let is_same = match moved_to {
             Some(_) => there(path)? == content.id,
             None => {
                 let own = base.numbers()[place];
-                image.at(own.path)?.0.content == own.content
+                image.at(own.path)?.content == own.content
             }
         };
         Some(Compared { path, size_bytes: content.size_bytes, is_same })

@@ -11,6 +11,7 @@ use crate::find::{Answer, Figures, Image, new};
 use crate::finding::{Evidence, Finding, Kin, RunnerUp, Verdict};
 use crate::judge::{Case, judge};
 use crate::lineage;
+use crate::numbers::EMPTY;
 use crate::own::contradicts;
 use crate::reader::Reader;
 use crate::scan::{Overlap, share};
@@ -87,8 +88,7 @@ impl ByContent<'_> {
         let files = tree.files_from(tree.first_from(prefix.as_bytes()));
         let below = files.take_while(|(path, ..)| path.starts_with(prefix.as_bytes()));
         let mut counted = Marks::default();
-        let distinct =
-            below.filter(|(_, content, file)| content.size_bytes > 0 && counted.insert(file.content));
+        let distinct = below.filter(|(.., file)| file.content != EMPTY && counted.insert(file.content));
         share(distinct.count() as u64, self.image.record.content_count)
     }
 

@@ -3,7 +3,7 @@
 //! The order by figures is `rank`'s. Here its first is passed over where layers or dates say that it is no base but a
 //! relative: an image built on this one, one built on the same base, or one that the same files were copied into.
 
-use layerprint_store::ImageRecord;
+use layerprint_store::{ImageRecord, Result};
 
 use crate::created;
 use crate::family::{Families, Specific};
@@ -53,52 +53,57 @@ pub(crate) struct Chooser<'a> {
 
 impl<'a> Chooser<'a> {
     /// Returns a candidate as a choice.
-    pub(crate) fn choice(&self, weighed: &'a Weighed<'a>) -> Choice<'a> {
+    pub(crate) fn choice(&self, weighed: &'a Weighed<'a>) -> Result<Choice<'a>> {
         let record = &self.list.records[weighed.place];
-        let taken = match self.taker.taken(&record.layers, &self.list.trees[weighed.place]) {
+        let taken = match self.taker.taken(record, &self.list.trees[weighed.place])? {
             Taken::Whole => lacks_own(self.weighing, weighed).map_or(Taken::Whole, Taken::Shared),
             taken => taken,
         };
-        Choice { weighed, taken, picked: None }
+        Ok(Choice { weighed, taken, picked: None })
     }
 
     /// Returns the stored image to be judged; none if nothing shares enough to be looked at.
-    pub(crate) fn choose(&self) -> Option<Choice<'a>> {
-        let choice = self.preferred()?;
-        if is_sample(&choice) { Some(choice) } else { Some(self.picked().unwrap_or(choice)) }
+    pub(crate) fn choose(&self) -> Result<Option<Choice<'a>>> {
+        match self.preferred()? {
+            Some(choice) if !is_sample(&choice) => Ok(Some(self.picked()?.unwrap_or(choice))),
+            choice => Ok(choice),
+        }
     }
 
     /// Returns the best member of the family from which the image has what it has, if that is enough to say so.
-    fn picked(&self) -> Option<Choice<'a>> {
+    fn picked(&self) -> Result<Option<Choice<'a>>> {
         let families = Families::of(self.weighing);
-        let best = families.best(self.weighing)?;
-        let choice = self.choice(best);
+        let Some(best) = families.best(self.weighing) else { return Ok(None) };
+        let choice = self.choice(best)?;
         let specific = families.specific(best);
         let is_family = specific.is_enough() && choice.taken != Taken::Upper;
         let picked = Picked { specific, near: families.near(self.weighing, best) };
-        is_family.then_some(Choice { picked: Some(picked), ..choice })
+        Ok(is_family.then_some(Choice { picked: Some(picked), ..choice }))
     }
 
     /// The first that was taken whole. One that comes after a relative must explain nearly as much as the relative's
     /// lower layers do, and enough of itself must be there: a part that happens to be a stored image is no better
     /// answer.
-    fn preferred(&self) -> Option<Choice<'a>> {
+    fn preferred(&self) -> Result<Option<Choice<'a>>> {
         let mut relative: Option<Choice> = None;
         for weighed in &self.weighing.weighed {
-            let next = self.choice(weighed);
+            let next = self.choice(weighed)?;
             match (next.taken, &relative) {
-                (Taken::Whole, None) => return Some(next),
+                (Taken::Whole, None) => return Ok(Some(next)),
                 (Taken::Whole, Some(relative)) => {
                     let explained = share(weighed.overlap.present, relative.weighed.overlap.present);
                     if explained >= EXPLAINED_MIN && is_kept(weighed) {
-                        return Some(next);
+                        return Ok(Some(next));
                     }
                 }
                 (Taken::Lower(_) | Taken::Shared(_), None) => relative = Some(next),
                 (Taken::Lower(_) | Taken::Shared(_), Some(_)) | (Taken::Upper, _) => {}
             }
         }
-        relative.or_else(|| self.weighing.weighed.first().map(|first| self.choice(first)))
+        match (relative, self.weighing.weighed.first()) {
+            (None, Some(first)) => self.choice(first).map(Some),
+            (relative, _) => Ok(relative),
+        }
     }
 }
 

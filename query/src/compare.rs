@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use layerprint_store::MergedView;
 use layerprint_store::id::ContentId;
-use layerprint_store::{Content, MergedView};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Share;
 use crate::ids::IdMap;
-use crate::numbers::Numbers;
+use crate::numbers::{EMPTY, Numbers};
 use crate::seen::{Marks, Seen};
 use crate::tree::{FileNumbers, Tree};
 
@@ -55,12 +55,12 @@ impl Comparison {
 }
 
 /// Tells what became of one file of a base. `there` is what the image has at its path.
-fn state_of(file: &FileNumbers, content: &Content, there: Option<u32>, image: &Seen) -> FileState {
+fn state_of(file: &FileNumbers, there: Option<u32>, image: &Seen) -> FileState {
     match there {
         Some(there) if there == file.content => FileState::Same,
         Some(_) => FileState::Modified,
         // An empty file is everywhere; one that is gone has not moved.
-        None if image.holds(file.content) && content.size_bytes > 0 => FileState::Moved,
+        None if image.holds(file.content) && file.content != EMPTY => FileState::Moved,
         None => FileState::Deleted,
     }
 }
@@ -82,14 +82,15 @@ pub fn compare(base: &MergedView, image: &MergedView) -> Comparison {
 
 /// Does the same for trees.
 pub(crate) fn compare_trees(base: &Tree, image: &Seen) -> Comparison {
-    let there = |file: &FileNumbers, _: &[u8]| Some(image.at(file.path)?.0.content);
+    let there = |file: &FileNumbers| Some(image.at(file.path)?.content);
     let counts = count(base, image, there);
     if counts.moved <= counts.same {
         return counts;
     }
     match moved_to(base, &image.tree, counts.moved) {
         Some(folder) => {
-            let there = |_: &FileNumbers, path: &[u8]| image.tree.number_at(&[&*folder, b"/", path].concat());
+            let there =
+                |file: &FileNumbers| image.tree.number_at(&[&*folder, b"/", base.path_of(file)].concat());
             let moved_to = Some(String::from_utf8_lossy(&folder).into_owned());
             Comparison { moved_to, ..count(base, image, there) }
         }
@@ -97,19 +98,19 @@ pub(crate) fn compare_trees(base: &Tree, image: &Seen) -> Comparison {
     }
 }
 
-fn count(base: &Tree, image: &Seen, there: impl Fn(&FileNumbers, &[u8]) -> Option<u32>) -> Comparison {
+fn count(base: &Tree, image: &Seen, there: impl Fn(&FileNumbers) -> Option<u32>) -> Comparison {
     let mut counts = Comparison::default();
-    for (file, (path, content)) in base.numbers().iter().zip(base.files()) {
+    for file in base.numbers() {
         counts.total += 1;
-        match state_of(file, content, there(file, path), image) {
+        match state_of(file, there(file), image) {
             FileState::Same => {
                 counts.same += 1;
-                counts.same_bytes = counts.same_bytes.saturating_add(content.size_bytes);
+                counts.same_bytes = counts.same_bytes.saturating_add(base.size_bytes(file));
             }
             FileState::Moved => counts.moved += 1,
             FileState::Modified => {
                 counts.modified += 1;
-                counts.modified_bytes = counts.modified_bytes.saturating_add(content.size_bytes);
+                counts.modified_bytes = counts.modified_bytes.saturating_add(base.size_bytes(file));
             }
             FileState::Deleted => counts.deleted += 1,
         }
@@ -148,11 +149,11 @@ pub(crate) fn novel_in(image: &Tree, bases: &[&Tree]) -> (Share, u64) {
     bases.iter().for_each(|base| known.add(base));
     let (mut new, mut new_bytes) = (0, 0_u64);
     let mut counted = Marks::default();
-    for (file, (_, content)) in image.numbers().iter().zip(image.files()) {
-        if content.size_bytes > 0 && !known.has(file.content) {
+    for file in image.numbers() {
+        if file.content != EMPTY && !known.has(file.content) {
             new += 1;
             if counted.insert(file.content) {
-                new_bytes = new_bytes.saturating_add(content.size_bytes);
+                new_bytes = new_bytes.saturating_add(image.size_bytes(file));
             }
         }
     }
@@ -172,12 +173,12 @@ pub fn telling(base: &MergedView, other: &MergedView, image: &MergedView, max: u
 pub(crate) fn telling_trees(base: &Tree, other: &Tree, image: &Seen, max: usize) -> (u64, Vec<String>) {
     let others = Marks::of(other);
     let (mut count, mut paths, mut counted) = (0, Vec::new(), Marks::default());
-    for (file, (path, content)) in base.numbers().iter().zip(base.files()) {
-        let telling = content.size_bytes > 0 && image.holds(file.content) && !others.has(file.content);
+    for file in base.numbers() {
+        let telling = file.content != EMPTY && image.holds(file.content) && !others.has(file.content);
         if telling && counted.insert(file.content) {
             count += 1;
             if paths.len() < max {
-                paths.push(String::from_utf8_lossy(path).into_owned());
+                paths.push(String::from_utf8_lossy(base.path_of(file)).into_owned());
             }
         }
     }
@@ -186,7 +187,7 @@ pub(crate) fn telling_trees(base: &Tree, other: &Tree, image: &Seen, max: usize)
 
 #[cfg(test)]
 mod tests {
-    use layerprint_store::{Entry, EntryKind, Fingerprint};
+    use layerprint_store::{Content, Entry, EntryKind, Fingerprint};
 
     use super::*;
 

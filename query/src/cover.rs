@@ -222,7 +222,9 @@ impl Search<'_> {
     fn largest<'a>(&self, donors: &[Arc<Donor>], rest: &Rest<'a>) -> Option<Fit<'a>> {
         let base = self.base.as_ref();
         let best = |donor: &Arc<Donor>| {
-            let fit = fits(donor, rest, base).into_iter().next()?;
+            let may_be =
+                |contents| is_substance(contents, &donor.record) || contents >= donor.record.content_count;
+            let fit = fits(donor, rest, base, may_be).into_iter().next()?;
             let (contents, bytes) = fit.contents();
             let is_enough = is_substance(contents, &donor.record) && bytes >= BYTES_MIN;
             let size = (contents, fit.places.len(), Reverse(donor.record.content_count));

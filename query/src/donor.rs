@@ -25,7 +25,7 @@ impl Donor {
     }
 
     /// Returns its files in path order.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], &Content)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], Content)> {
         self.tree.files().filter(|(_, content)| content.id != ContentId::EMPTY)
     }
 
@@ -69,10 +69,7 @@ impl Donor {
     }
 
     /// The files below a folder, each with what follows the folder in its path.
-    pub(crate) fn below<'d>(
-        &'d self,
-        folder: &[u8],
-    ) -> impl Iterator<Item = (&'d [u8], &'d Content)> + use<'d> {
+    pub(crate) fn below<'d>(&'d self, folder: &[u8]) -> impl Iterator<Item = (&'d [u8], Content)> + use<'d> {
         self.numbered_below(folder).map(|(path, content, _)| (path, content))
     }
 
@@ -80,7 +77,7 @@ impl Donor {
     pub(crate) fn numbered_below<'d>(
         &'d self,
         folder: &[u8],
-    ) -> impl Iterator<Item = (&'d [u8], &'d Content, &'d FileNumbers)> + use<'d> {
+    ) -> impl Iterator<Item = (&'d [u8], Content, &'d FileNumbers)> + use<'d> {
         let prefix = if folder.is_empty() { Vec::new() } else { [folder, b"/"].concat() };
         let files = self.tree.files_from(self.tree.first_from(&prefix));
         let below =

@@ -7,6 +7,7 @@
 
 use layerprint_store::Content;
 
+use crate::numbers::EMPTY;
 use crate::seen::Seen;
 use crate::tree::{FileNumbers, Folder, Tree};
 
@@ -85,7 +86,7 @@ impl<'a> Fates<'a> {
         self.tree.path(fated.file as usize)
     }
 
-    pub(crate) fn content(&self, fated: &Fated) -> &'a Content {
+    pub(crate) fn content(&self, fated: &Fated) -> Content {
         self.tree.content(fated.file as usize)
     }
 
@@ -121,7 +122,7 @@ fn of<'a>(base: &'a Tree, image: &Seen, holders: &[Holders]) -> Fates<'a> {
     let mut all: Vec<Fated> = Vec::with_capacity(base.distinct_count());
     let mut is_sorted = true;
     for (numbers, file) in base.numbers().iter().zip(0..) {
-        if base.content(file as usize).size_bytes == 0 {
+        if numbers.content == EMPTY {
             continue;
         }
         let fate = fate(numbers, image, holders);
@@ -151,10 +152,10 @@ fn of<'a>(base: &'a Tree, image: &Seen, holders: &[Holders]) -> Fates<'a> {
 fn fate(file: &FileNumbers, image: &Seen, holders: &[Holders]) -> Fate {
     let is_known = |content: u32| holders.get(content as usize).is_some_and(|holders| *holders != 0);
     match image.at(file.path) {
-        Some((there, _)) if there.content == file.content => Fate::Same,
+        Some(there) if there.content == file.content => Fate::Same,
         _ if image.holds(file.content) => Fate::Moved,
         // An empty file is in every candidate.
-        Some((there, content)) if content.size_bytes > 0 && !is_known(there.content) => Fate::Edited,
+        Some(there) if there.content != EMPTY && !is_known(there.content) => Fate::Edited,
         Some(_) => Fate::Swapped,
         None => Fate::Missing,
     }

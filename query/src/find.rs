@@ -110,11 +110,15 @@ impl Answer<'_> {
         let ranking = rank::rank(&overlaps);
         let list = Shortlist::read(reader, &ranking, &image.record)?;
         let weighing = weigh(&list, &image.files);
-        let taker =
-            Taker { layers: &image.record.layers, files: &image.files, retention: weighing.retention };
+        let taker = Taker {
+            reader,
+            layers: &image.record.layers,
+            files: &image.files,
+            retention: weighing.retention,
+        };
         let answer =
             ByContent { reader, image, answer: self, weighing: &weighing, descendants: &descendants };
-        match (Chooser { taker, list: &list, weighing: &weighing }).choose() {
+        match (Chooser { taker, list: &list, weighing: &weighing }).choose()? {
             Some(choice) => answer.about(&choice),
             None => answer.nothing("no other stored image shares enough with it".into()),
         }

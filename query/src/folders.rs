@@ -15,9 +15,10 @@ use layerprint_store::id::ContentId;
 
 use crate::donor::{Donor, join};
 use crate::ids::IdSet;
+use crate::numbers::EMPTY;
 use crate::rest::Rest;
 use crate::scan::share;
-use crate::tree::FileNumbers;
+use crate::tree::{FileNumbers, Folder};
 
 /// A content in more places than this says nothing of what was copied where.
 const PLACES_MAX: usize = 16;
@@ -137,158 +138,305 @@ impl Fit<'_> {
 }
 
 /// Returns how the donor's folders stand in the rest of an image, for each shift that many files vote for, best first.
-pub(crate) fn fits<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>) -> Vec<Fit<'a>> {
-    let mut fits: Vec<Fit> =
-        shifts(donor, rest).into_iter().map(|shift| fit(donor, rest, base, shift)).collect();
+/// Shifts under which `may_be` says that so many contents are too few are left out.
+pub(crate) fn fits<'a>(
+    donor: &Donor,
+    rest: &Rest<'a>,
+    base: Option<&Donor>,
+    may_be: impl Fn(u64) -> bool,
+) -> Vec<Fit<'a>> {
+    let common = Common::of(donor, rest);
+    if !may_be(common.files.len() as u64) {
+        return Vec::new();
+    }
+    // Under a shift stands what voted for it, and maybe what is in too many places to vote.
+    let shifts = common.shifts(donor, rest).into_iter().filter(|(_, votes)| may_be(votes + common.crowded));
+    let mut fits: Vec<Fit> = shifts.map(|(shift, _)| common.fit(donor, rest, base, shift)).collect();
     fits.sort_by_cached_key(|fit| std::cmp::Reverse(fit.contents().0));
     fits
 }
 
-fn shifts(donor: &Donor, rest: &Rest) -> Vec<Shift> {
-    let mut votes: HashMap<Shift, u64> = HashMap::new();
-    let mut unmoved = 0;
-    for (path, _, file) in donor.numbered_below(b"") {
-        for place in rest.places_of(file.content, PLACES_MAX) {
-            if rest.path_number(place) == file.path {
-                unmoved += 1;
-            } else if let Some(shift) = Shift::between(path, rest.file(place).0) {
-                *votes.entry(shift).or_default() += 1;
-            }
-        }
-    }
-    if unmoved > 0 {
-        *votes.entry(Shift::cut(b"", b"")).or_default() += unmoved;
-    }
-    let mut votes: Vec<(Shift, u64)> = votes.into_iter().collect();
-    votes.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    votes.into_iter().take(SHIFTS_MAX).map(|(shift, _)| shift).collect()
-}
-
 /// Returns the folders of the donor that stand in the rest under a shift.
 pub(crate) fn fit<'a>(donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shift: Shift) -> Fit<'a> {
-    let files: Vec<File> = donor
-        .numbered_below(&shift.from)
-        .map(|(below, content, file)| {
-            let place = rest.under(&shift, below, file).map(|place| rest.file(place));
-            File { below, content: content.id, place }
-        })
-        .collect();
-    let mut places = Vec::new();
-    let is_move = rest.is_move(&shift);
-    Rule { base, rest, shift: &shift, is_move }.collect(&files, 0, &mut places);
-    if !is_move {
-        let at_home = |place: &(&'a [u8], Content)| rest.at_home(place.0);
-        let all: Vec<&[u8]> = files.iter().filter_map(|file| file.place.as_ref().map(at_home)).collect();
-        if !is_together(&places.iter().map(at_home).collect::<Vec<_>>(), &all) {
-            places.retain(|place| !is_packaged(at_home(place)));
+    Common::of(donor, rest).fit(donor, rest, base, shift)
+}
+
+/// The files of a donor whose contents are somewhere in the rest, in path order.
+struct Common {
+    files: Vec<u32>,
+    /// Those in too many places to vote.
+    crowded: u64,
+}
+
+impl Common {
+    fn of(donor: &Donor, rest: &Rest) -> Self {
+        let (mut files, mut crowded) = (Vec::new(), 0);
+        for (file, number) in donor.tree.numbers().iter().zip(0..) {
+            let places = rest.places_count(file.content);
+            if places > 0 {
+                files.push(number);
+                crowded += u64::from(places > PLACES_MAX);
+            }
         }
-        let over =
-            base.map_or_else(Vec::new, |base| Over { donor, base, rest, shift: &shift }.places(&files));
-        if over.len() > places.len() {
-            places = over;
-        }
+        Self { files, crowded }
     }
-    places.sort_unstable();
-    Fit { shift, places }
+
+    /// The shifts with most votes, and how many these are.
+    fn shifts(&self, donor: &Donor, rest: &Rest) -> Vec<(Shift, u64)> {
+        let mut votes: HashMap<Shift, u64> = HashMap::new();
+        let mut unmoved = 0;
+        for file in self.files.iter().map(|file| &donor.tree.numbers()[*file as usize]) {
+            for place in rest.places_of(file.content, PLACES_MAX) {
+                if rest.path_number(place) == file.path {
+                    unmoved += 1;
+                } else if let Some(shift) = Shift::between(donor.tree.path_of(file), rest.path(place)) {
+                    *votes.entry(shift).or_default() += 1;
+                }
+            }
+        }
+        if unmoved > 0 {
+            *votes.entry(Shift::cut(b"", b"")).or_default() += unmoved;
+        }
+        let mut votes: Vec<(Shift, u64)> = votes.into_iter().collect();
+        votes.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        votes.truncate(SHIFTS_MAX);
+        votes
+    }
+
+    fn fit<'a>(&self, donor: &Donor, rest: &Rest<'a>, base: Option<&Donor>, shift: Shift) -> Fit<'a> {
+        let tree = &donor.tree;
+        let prefix = if shift.from.is_empty() { Vec::new() } else { [&*shift.from, b"/"].concat() };
+        let place = |file: &u32| {
+            let below = tree.path(*file as usize).strip_prefix(&*prefix)?;
+            let place = rest.under(&shift, below, &tree.numbers()[*file as usize])?;
+            Some(Standing { file: *file, place })
+        };
+        let standing: Vec<Standing> = self.files.iter().filter_map(place).collect();
+        let mut places = Vec::new();
+        if let Some(folder) = tree.folder_at(&prefix).filter(|_| !standing.is_empty()) {
+            let is_move = rest.is_move(&shift);
+            let under =
+                Under { donor, rest, base, shift: &shift, is_move, from_bytes: prefix.len(), standing };
+            places = under.places(folder);
+        }
+        let mut places: Vec<_> = places.into_iter().map(|place| rest.file(place)).collect();
+        places.sort_unstable();
+        Fit { shift, places }
+    }
 }
 
 /// Returns the shift under which a donor has most of some places as they are, and how many.
 pub(crate) fn best_shift(donor: &Donor, rest: &Rest, fit: &Fit) -> (usize, Shift) {
     let wanted: HashSet<&[u8]> = fit.places.iter().map(|(place, _)| *place).collect();
     let held = |shift: &Shift| {
-        let is_held = |(below, _, file): &(&[u8], &Content, &FileNumbers)| {
-            rest.under(shift, below, file).is_some_and(|place| wanted.contains(rest.file(place).0))
+        let is_held = |(below, _, file): &(&[u8], Content, &FileNumbers)| {
+            rest.under(shift, below, file).is_some_and(|place| wanted.contains(rest.path(place)))
         };
         donor.numbered_below(&shift.from).filter(is_held).count()
     };
-    let own = shifts(donor, &rest.only(&fit.places));
-    let all = own.into_iter().chain([fit.shift.clone()]).map(|shift| (held(&shift), shift));
+    let only = rest.only(&fit.places);
+    let own = Common::of(donor, &only).shifts(donor, &only).into_iter().map(|(shift, _)| shift);
+    let all = own.chain([fit.shift.clone()]).map(|shift| (held(&shift), shift));
     all.reduce(|best, other| if other.0 > best.0 { other } else { best }).expect("one shift is given")
+}
+
+/// A file of a donor and where it stands in the rest.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    file: u32,
+    place: usize,
+}
+
+/// A donor's files under a shift.
+struct Under<'u> {
+    donor: &'u Donor,
+    rest: &'u Rest<'u>,
+    base: Option<&'u Donor>,
+    shift: &'u Shift,
+    is_move: bool,
+    /// The length of what the shift leaves out of the donor's paths.
+    from_bytes: usize,
+    /// By file.
+    standing: Vec<Standing>,
+}
+
+impl Under<'_> {
+    /// Returns where the files stand that make folders, below one folder.
+    fn places(&self, number: usize) -> Vec<usize> {
+        let mut places = Vec::new();
+        self.collect(number, 0, &mut places);
+        if self.is_move {
+            return places;
+        }
+        let at_home = |place: &usize| self.rest.at_home(self.rest.path(*place));
+        let all: Vec<&[u8]> = self.standing.iter().map(|standing| at_home(&standing.place)).collect();
+        if !is_together(&places.iter().map(at_home).collect::<Vec<_>>(), &all) {
+            places.retain(|place| !is_packaged(at_home(place)));
+        }
+        let over = self.base.map_or_else(Vec::new, |base| Over { under: self, base }.places(number));
+        if over.len() > places.len() { over } else { places }
+    }
+
+    fn folder(&self, number: usize) -> Folder {
+        self.donor.tree.folders()[number]
+    }
+
+    /// The folders in a folder.
+    fn inner(&self, number: usize) -> impl Iterator<Item = usize> {
+        let (folders, end) = (self.donor.tree.folders(), self.folder(number).next as usize);
+        let next = move |number: &usize| Some(folders.get(*number)?.next as usize);
+        std::iter::successors(Some(number + 1), next).take_while(move |number| *number < end)
+    }
+
+    /// What of a folder stands in the rest.
+    fn standing(&self, number: usize) -> &[Standing] {
+        let folder = self.folder(number);
+        let place = |file: u32| self.standing.partition_point(|standing| standing.file < file);
+        &self.standing[place(folder.start)..place(folder.end)]
+    }
+
+    /// The files of a folder, empty ones left out.
+    fn files(&self, number: usize) -> impl Iterator<Item = &FileNumbers> {
+        let folder = self.folder(number);
+        let files = &self.donor.tree.numbers()[folder.start as usize..folder.end as usize];
+        files.iter().filter(|file| file.content != EMPTY)
+    }
+
+    /// Where a path of the donor would be if the tree of the base stood at the root.
+    fn at_home(&self, path: &[u8]) -> Vec<u8> {
+        self.rest.at_home(&self.shift.place(&path[self.from_bytes..])).to_vec()
+    }
+
+    /// Adds the files of the largest folders that count.
+    fn collect(&self, number: usize, depth: usize, places: &mut Vec<usize>) {
+        let standing = self.standing(number);
+        if depth > DEPTH_MAX || standing.is_empty() {
+            return;
+        }
+        if self.counts(number, depth == 0, standing) {
+            places.extend(standing.iter().map(|standing| standing.place));
+            return;
+        }
+        // What is less in a folder is no more further down.
+        if standing.len() as u64 >= self.least().1 {
+            self.inner(number).for_each(|inner| self.collect(inner, depth + 1, places));
+        }
+    }
+
+    /// The share of a folder that must be there, and how many contents.
+    fn least(&self) -> (f64, u64) {
+        match self.is_move {
+            true => (MOVED_SHARE_MIN, MOVED_CONTENTS_MIN),
+            false => (SAME_SHARE_MIN, SAME_CONTENTS_MIN),
+        }
+    }
+
+    fn counts(&self, number: usize, is_top: bool, standing: &[Standing]) -> bool {
+        let (share_min, contents_min) = self.least();
+        let (present, is_root) = (standing.len() as u64, is_top && self.shift.from.is_empty());
+        if present < contents_min && !is_root {
+            return false;
+        }
+        let all = self.files(number).count() as u64;
+        let mut contents: Vec<u32> = standing
+            .iter()
+            .map(|standing| self.donor.tree.numbers()[standing.file as usize].content)
+            .collect();
+        contents.sort_unstable();
+        contents.dedup();
+        share(present, all) >= share_min
+            && (contents.len() as u64 >= contents_min || (is_root && present == all))
+            && (self.is_move || self.is_free(number))
+    }
+
+    /// Returns true if the base has nothing in this folder; what stands there was not put beside the base's own files.
+    fn is_free(&self, number: usize) -> bool {
+        let folder = self.folder(number);
+        let path = &self.donor.tree.path(folder.start as usize)[self.from_bytes..folder.path_bytes as usize];
+        let place = self.shift.place(path.strip_suffix(b"/").unwrap_or(path));
+        self.base.is_none_or(|base| !base.has_below(self.rest.at_home(&place)))
+    }
 }
 
 /// How one folder that was copied over the base's own files is found.
 struct Over<'o> {
-    donor: &'o Donor,
+    under: &'o Under<'o>,
     base: &'o Donor,
-    rest: &'o Rest<'o>,
-    shift: &'o Shift,
 }
 
 impl Over<'_> {
-    /// Returns the files of the rest in the folder, if there is one.
-    fn places<'a>(&self, files: &[File<'_, 'a>]) -> Vec<(&'a [u8], Content)> {
-        let all = files;
-        if (all.iter().filter(|file| file.place.is_some()).count() as u64) < OVER_CONTENTS_MIN {
+    /// Returns where the files of the folder stand, if there is one.
+    fn places(&self, top: usize) -> Vec<usize> {
+        let Self { under, base } = self;
+        if (under.standing.len() as u64) < OVER_CONTENTS_MIN {
             return Vec::new();
         }
-        let (folder, files) = narrowest(all);
-        let present = || files.iter().filter_map(|file| file.place);
-        let new = present().map(|(_, content)| content.id).filter(|content| !self.base.has(*content));
-        let is_copied = !folder.is_empty()
-            && !self.is_installed(all, files)
-            && new.collect::<IdSet<_>>().len() as u64 >= OVER_CONTENTS_MIN
-            && self.is_whole(files)
-            && !self.is_upgrade(files);
-        if is_copied { present().collect() } else { Vec::new() }
+        let number = self.narrowest(top);
+        let standing = under.standing(number);
+        let contents = standing.iter().map(|standing| under.rest.file(standing.place).1.id);
+        let new = || contents.filter(|content| !base.has(*content)).collect::<IdSet<ContentId>>();
+        let is_copied = number != top
+            && !self.is_installed(standing)
+            && new().len() as u64 >= OVER_CONTENTS_MIN
+            && self.is_whole(number)
+            && !self.is_upgrade(number);
+        if is_copied { standing.iter().map(|standing| standing.place).collect() } else { Vec::new() }
+    }
+
+    /// Returns the narrowest folder with nearly all files that are there.
+    fn narrowest(&self, top: usize) -> usize {
+        let (present, mut number) = (|number| self.under.standing(number).len() as u64, top);
+        let all = present(top);
+        for _ in 0..DEPTH_MAX {
+            let most = self.under.inner(number).max_by_key(|inner| present(*inner));
+            let Some(most) = most.filter(|most| share(present(*most), all) >= ONE_FOLDER_SHARE_MIN) else {
+                break;
+            };
+            number = most;
+        }
+        number
     }
 
     /// Returns true if both have the same of what package managers keep, besides what is in the folder.
-    fn is_installed(&self, all: &[File], folder: &[File]) -> bool {
-        let listed = |files: &[File]| {
-            let places = files.iter().filter_map(|file| Some(self.rest.at_home(file.place?.0)));
+    fn is_installed(&self, folder: &[Standing]) -> bool {
+        let rest = self.under.rest;
+        let listed = |standing: &[Standing]| {
+            let places = standing.iter().map(|standing| rest.at_home(rest.path(standing.place)));
             places.filter(|place| is_package_list(place)).count()
         };
-        listed(all) > listed(folder)
+        listed(&self.under.standing) > listed(folder)
     }
 
-    fn is_whole(&self, files: &[File]) -> bool {
-        let is_base = |file: &File| {
-            let place = self.shift.place(file.below);
-            self.base.content_at(self.rest.at_home(&place)) == Some(file.content)
+    fn is_whole(&self, number: usize) -> bool {
+        let (tree, base) = (&self.under.donor.tree, self.base);
+        let standing: HashSet<u32> = self
+            .under
+            .standing(number)
+            .iter()
+            .map(|standing| tree.numbers()[standing.file as usize].path)
+            .collect();
+        let is_there = |file: &&FileNumbers| {
+            let in_base =
+                || base.tree.number_at(&self.under.at_home(tree.path_of(file))) == Some(file.content);
+            standing.contains(&file.path) || in_base()
         };
-        let there = files.iter().filter(|file| file.place.is_some() || is_base(file)).count() as u64;
-        share(there, files.len() as u64) >= WHOLE_SHARE_MIN
+        let there = self.under.files(number).filter(is_there).count() as u64;
+        share(there, self.under.files(number).count() as u64) >= WHOLE_SHARE_MIN
     }
 
     fn are_versions(&self) -> bool {
-        let (donor, base) = (self.donor, self.base);
+        let (donor, base) = (self.under.donor, self.base);
         let smaller = donor.record.content_count.min(base.record.content_count);
         share(donor.shared(base), smaller) >= VERSION_SHARE_MIN
     }
 
-    fn is_upgrade(&self, files: &[File]) -> bool {
-        let place =
-            |file: &&File| self.base.content_at(self.rest.at_home(&self.shift.place(file.below))).is_some();
-        let both = files.iter().filter(place).count() as u64;
-        share(both, files.len() as u64) >= UPGRADED_SHARE_MIN && self.are_versions()
+    fn is_upgrade(&self, number: usize) -> bool {
+        let tree = &self.under.donor.tree;
+        let in_base =
+            |file: &&FileNumbers| self.base.content_at(&self.under.at_home(tree.path_of(file))).is_some();
+        let both = self.under.files(number).filter(in_base).count() as u64;
+        share(both, self.under.files(number).count() as u64) >= UPGRADED_SHARE_MIN && self.are_versions()
     }
-}
-
-/// Returns the narrowest folder with nearly all files that are there, its slash included, and what is in it.
-fn narrowest<'f, 'd, 'a>(files: &'f [File<'d, 'a>]) -> (&'d [u8], &'f [File<'d, 'a>]) {
-    let present = |files: &[File]| files.iter().filter(|file| file.place.is_some()).count() as u64;
-    let (all, mut folder, mut files) = (present(files), &b""[..], files);
-    for _ in 0..DEPTH_MAX {
-        let bytes = folder.len();
-        let most = files.chunk_by(|a, b| same_folder(a.below, b.below, bytes));
-        let Some(most) = most.max_by_key(|files| present(files)) else { break };
-        let Some(end) = most.first().and_then(|file| next_folder(file.below, bytes)) else { break };
-        if share(present(most), all) < ONE_FOLDER_SHARE_MIN {
-            break;
-        }
-        (folder, files) = (&most[0].below[..end], most);
-    }
-    (folder, files)
-}
-
-/// Where the name of the next folder down ends, its slash included.
-fn next_folder(below: &[u8], folder_bytes: usize) -> Option<usize> {
-    let slash = below[folder_bytes..].iter().position(|byte| *byte == b'/');
-    slash.map(|slash| folder_bytes + slash + 1)
-}
-
-fn same_folder(a: &[u8], b: &[u8], folder_bytes: usize) -> bool {
-    next_folder(a, folder_bytes).is_some_and(|end| b.get(..end) == a.get(..end))
 }
 
 /// Returns true if what two images have in common where packages go stands in a few whole folders.
@@ -309,76 +457,4 @@ fn is_package_list(path: &[u8]) -> bool {
 
 fn is_below(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.first() == Some(&b'/'))
-}
-
-/// A file of a donor: its path below the shift, what is in it, and where it stands in the rest, if it does.
-#[derive(Debug, Clone, Copy)]
-struct File<'d, 'a> {
-    below: &'d [u8],
-    content: ContentId,
-    place: Option<(&'a [u8], Content)>,
-}
-
-/// What makes a folder count.
-struct Rule<'r> {
-    base: Option<&'r Donor>,
-    rest: &'r Rest<'r>,
-    shift: &'r Shift,
-    is_move: bool,
-}
-
-impl Rule<'_> {
-    /// Adds the files of the largest folders that count. `files` are all of one folder, sorted, whose path below the
-    /// shift has so many bytes, its slash included.
-    fn collect<'a>(
-        &self,
-        files: &[File<'_, 'a>],
-        folder_bytes: usize,
-        places: &mut Vec<(&'a [u8], Content)>,
-    ) {
-        let Some(first) = files.first() else { return };
-        let depth = first.below[..folder_bytes].iter().filter(|byte| **byte == b'/').count();
-        let present = files.iter().filter(|file| file.place.is_some()).count() as u64;
-        if depth > DEPTH_MAX || present == 0 {
-            return;
-        }
-        if self.counts(&first.below[..folder_bytes], files) {
-            places.extend(files.iter().filter_map(|file| file.place));
-            return;
-        }
-        // What is less in a folder is no more further down.
-        if present < self.least().1 {
-            return;
-        }
-        for folder in files.chunk_by(|a, b| same_folder(a.below, b.below, folder_bytes)) {
-            if let Some(end) = folder.first().and_then(|file| next_folder(file.below, folder_bytes)) {
-                self.collect(folder, end, places);
-            }
-        }
-    }
-
-    /// The share of a folder that must be there, and how many contents.
-    fn least(&self) -> (f64, u64) {
-        match self.is_move {
-            true => (MOVED_SHARE_MIN, MOVED_CONTENTS_MIN),
-            false => (SAME_SHARE_MIN, SAME_CONTENTS_MIN),
-        }
-    }
-
-    fn counts(&self, folder: &[u8], files: &[File]) -> bool {
-        let (share_min, contents_min) = self.least();
-        let present = files.iter().filter(|file| file.place.is_some()).count() as u64;
-        if share(present, files.len() as u64) < share_min {
-            return false;
-        }
-        let contents: IdSet<ContentId> = files.iter().filter_map(|file| Some(file.place?.1.id)).collect();
-        let is_whole = folder.is_empty() && self.shift.from.is_empty() && present == files.len() as u64;
-        (contents.len() as u64 >= contents_min || is_whole) && (self.is_move || self.is_free(folder))
-    }
-
-    /// Returns true if the base has nothing in this folder; what stands there was not put beside the base's own files.
-    fn is_free(&self, folder: &[u8]) -> bool {
-        let folder = self.shift.place(folder.strip_suffix(b"/").unwrap_or(folder));
-        self.base.is_none_or(|base| !base.has_below(self.rest.at_home(&folder)))
-    }
 }

@@ -70,6 +70,12 @@ impl Weighed for Vec<Arc<ImageRecord>> {
     }
 }
 
+impl Weighed for Vec<u32> {
+    fn size_bytes(&self) -> u64 {
+        AROUND_BYTES + (self.len() * size_of::<u32>()) as u64
+    }
+}
+
 impl Weighed for Vec<String> {
     fn size_bytes(&self) -> u64 {
         AROUND_BYTES + self.iter().map(|text| (size_of::<String>() + text.len()) as u64).sum::<u64>()

@@ -34,6 +34,7 @@ mod judge;
 mod kept;
 mod known;
 mod labels;
+mod laid;
 mod lineage;
 mod made_of;
 mod numbers;

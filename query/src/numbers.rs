@@ -4,7 +4,7 @@
 //! is depends on who was first, so numbers are compared for equality, index tables, and order nothing.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hashbrown::HashTable;
 use layerprint_store::PathBytes;
@@ -12,15 +12,25 @@ use layerprint_store::id::ContentId;
 
 use crate::ids::Spread;
 
+/// The number of the empty content.
+pub(crate) const EMPTY: u32 = 0;
+
 /// Numbers that were given so far. Many threads may use it at once; none holds it while it does anything else.
 pub(crate) struct Numbers {
-    paths: RwLock<Table<PathBytes, RandomState>>,
-    contents: RwLock<Table<ContentId, Spread>>,
+    known: Arc<Known>,
+    paths: RwLock<Table<RandomState>>,
+    contents: RwLock<Table<Spread>>,
 }
 
-struct Table<T, S> {
+/// What has a number, found by it without a lock: what has one keeps it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    paths: boxcar::Vec<PathBytes>,
+    contents: boxcar::Vec<ContentId>,
+}
+
+struct Table<S> {
     numbers: HashTable<u32>,
-    known: Vec<T>,
     hasher: S,
 }
 
@@ -28,20 +38,39 @@ struct Table<T, S> {
 const PATH_BYTES: u64 = 100;
 const CONTENT_BYTES: u64 = 44;
 
+impl Known {
+    pub(crate) fn path(&self, number: u32) -> &[u8] {
+        &self.paths[number as usize]
+    }
+
+    pub(crate) fn content(&self, number: u32) -> &ContentId {
+        &self.contents[number as usize]
+    }
+}
+
 impl Numbers {
     pub(crate) fn new() -> Self {
-        Self { paths: RwLock::new(Table::new()), contents: RwLock::new(Table::new()) }
+        let known = Known { paths: boxcar::Vec::new(), contents: boxcar::Vec::new() };
+        let (paths, contents) = (RwLock::new(Table::new()), RwLock::new(Table::new()));
+        let numbers = Self { known: Arc::new(known), paths, contents };
+        let first = numbers.of_contents(&[ContentId::EMPTY]);
+        assert_eq!(first, [EMPTY], "the first number is nought");
+        numbers
+    }
+
+    pub(crate) fn known(&self) -> &Arc<Known> {
+        &self.known
     }
 
     /// Returns the numbers of paths; new ones are copied, all of them into one buffer.
-    pub(crate) fn of_paths(&self, paths: &[&[u8]]) -> Vec<(u32, PathBytes)> {
-        let known = |table: &Table<PathBytes, RandomState>, path: &[u8]| {
-            table.find(table.hasher.hash_one(path), |other| **other == *path)
+    pub(crate) fn of_paths(&self, paths: &[&[u8]]) -> Vec<u32> {
+        let all = &self.known.paths;
+        let number_of = |table: &Table<RandomState>, path: &[u8]| {
+            table.find(table.hasher.hash_one(path), |other| *all[other as usize] == *path)
         };
-        let found: Vec<Option<(u32, PathBytes)>> = {
+        let found: Vec<Option<u32>> = {
             let table = read(&self.paths);
-            let entry = |number: u32| (number, table.known[number as usize].clone());
-            paths.iter().map(|path| known(&table, path).map(entry)).collect()
+            paths.iter().map(|path| number_of(&table, path)).collect()
         };
         if found.iter().all(Option::is_some) {
             return found.into_iter().flatten().collect();
@@ -55,8 +84,10 @@ impl Numbers {
                 let own = buffer.slice(start..start + path.len());
                 start += path.len();
                 // Another thread may have come first.
-                let number = known(&table, path).unwrap_or_else(|| table.add(own, |own| &**own));
-                (number, table.known[number as usize].clone())
+                number_of(&table, path).unwrap_or_else(|| {
+                    let hash = |hasher: &RandomState, number: u32| hasher.hash_one(&*all[number as usize]);
+                    table.add(all.push(own), hash)
+                })
             })
         });
         numbered.collect()
@@ -64,50 +95,52 @@ impl Numbers {
 
     /// Returns the numbers of contents.
     pub(crate) fn of_contents(&self, contents: &[ContentId]) -> Vec<u32> {
-        let known = |table: &Table<ContentId, Spread>, id: &ContentId| {
-            table.find(table.hasher.hash_one(id), |other| other == id)
+        let all = &self.known.contents;
+        let number_of = |table: &Table<Spread>, id: &ContentId| {
+            table.find(table.hasher.hash_one(id), |other| all[other as usize] == *id)
         };
         let found: Vec<Option<u32>> = {
             let table = read(&self.contents);
-            contents.iter().map(|id| known(&table, id)).collect()
+            contents.iter().map(|id| number_of(&table, id)).collect()
         };
         if found.iter().all(Option::is_some) {
             return found.into_iter().flatten().collect();
         }
         let mut table = self.contents.write().unwrap_or_else(PoisonError::into_inner);
-        let number = |(id, found): (&ContentId, Option<u32>)| {
-            found.or_else(|| known(&table, id)).unwrap_or_else(|| table.add(*id, |id| id))
-        };
-        contents.iter().zip(found).map(number).collect()
+        let numbered = contents.iter().zip(found).map(|(id, found)| {
+            found.or_else(|| number_of(&table, id)).unwrap_or_else(|| {
+                let hash = |hasher: &Spread, number: u32| hasher.hash_one(all[number as usize]);
+                table.add(all.push(*id), hash)
+            })
+        });
+        numbered.collect()
     }
 
     /// Returns about how much memory it takes.
     pub(crate) fn size_bytes(&self) -> u64 {
-        let (paths, contents) = (read(&self.paths).known.len(), read(&self.contents).known.len());
+        let (paths, contents) = (self.known.paths.count(), self.known.contents.count());
         paths as u64 * PATH_BYTES + contents as u64 * CONTENT_BYTES
     }
 }
 
-impl<T, S: BuildHasher + Default> Table<T, S> {
+impl<S: BuildHasher + Default> Table<S> {
     fn new() -> Self {
-        Self { numbers: HashTable::new(), known: Vec::new(), hasher: S::default() }
+        Self { numbers: HashTable::new(), hasher: S::default() }
     }
 
-    fn find(&self, hash: u64, is_same: impl Fn(&T) -> bool) -> Option<u32> {
-        self.numbers.find(hash, |number| is_same(&self.known[*number as usize])).copied()
+    fn find(&self, hash: u64, is_same: impl Fn(u32) -> bool) -> Option<u32> {
+        self.numbers.find(hash, |number| is_same(*number)).copied()
     }
 
-    /// Adds what is not known; `key` is what of it is hashed.
-    fn add<K: std::hash::Hash + ?Sized>(&mut self, value: T, key: impl Fn(&T) -> &K) -> u32 {
-        let number = u32::try_from(self.known.len()).expect("memory ends before four thousand million");
-        self.known.push(value);
-        let Self { numbers, known, hasher } = self;
-        let hash = |number: &u32| hasher.hash_one(key(&known[*number as usize]));
-        numbers.insert_unique(hash(&number), number, hash);
+    /// Adds what is not known; `hash` is that of what has a number.
+    fn add(&mut self, place: usize, hash: impl Fn(&S, u32) -> u64) -> u32 {
+        let number = u32::try_from(place).expect("memory ends before four thousand million");
+        let Self { numbers, hasher } = self;
+        numbers.insert_unique(hash(hasher, number), number, |number| hash(hasher, *number));
         number
     }
 }
 
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,9 +7,12 @@
 
 use std::ops::AddAssign;
 
-use layerprint_store::id::{ContentId, DiffId};
+use layerprint_store::id::DiffId;
+use layerprint_store::{ImageRecord, Result};
 
+use crate::numbers::EMPTY;
 use crate::rank::{CHANCE_RATIO, PRESENT_MIN};
+use crate::reader::Reader;
 use crate::scan::share;
 use crate::seen::Seen;
 use crate::tree::Tree;
@@ -47,6 +50,7 @@ impl AddAssign for Tally {
 
 /// The image that may have taken something.
 pub(crate) struct Taker<'a> {
+    pub(crate) reader: &'a Reader<'a>,
     pub(crate) layers: &'a [DiffId],
     pub(crate) files: &'a Seen,
     /// How much it kept of what fits it best.
@@ -55,33 +59,32 @@ pub(crate) struct Taker<'a> {
 
 impl Taker<'_> {
     /// Tells what this image took of a stored one.
-    pub(crate) fn taken(&self, diff_ids: &[DiffId], tree: &Tree) -> Taken {
+    pub(crate) fn taken(&self, stored: &ImageRecord, tree: &Tree) -> Result<Taken> {
+        let diff_ids = &stored.layers;
         if diff_ids.len() < 2 {
-            return Taken::Whole;
+            return Ok(Taken::Whole);
         }
-        let tallies = self.tallies(tree, diff_ids.len());
+        let tallies = self.tallies(tree, &self.reader.first_layers(stored, tree)?, diff_ids.len());
         let layers_shared =
             diff_ids.iter().zip(self.layers).take_while(|(stored, own)| stored == own).count();
         if is_upper(&tallies) {
-            return Taken::Upper;
+            return Ok(Taken::Upper);
         }
         let chance = self.retention * CHANCE_RATIO;
-        lower(&tallies, layers_shared, chance).map_or(Taken::Whole, Taken::Lower)
+        Ok(lower(&tallies, layers_shared, chance).map_or(Taken::Whole, Taken::Lower))
     }
 
-    fn tallies(&self, tree: &Tree, layers: usize) -> Vec<Tally> {
+    fn tallies(&self, tree: &Tree, first_layers: &[u32], layers: usize) -> Vec<Tally> {
         let mut changed = vec![None; tree.distinct_count()];
-        for (place, file) in tree.numbers().iter().enumerate() {
-            if tree.content(place).id != ContentId::EMPTY {
+        for file in tree.numbers() {
+            if file.content != EMPTY {
                 let (_, changed) = changed[file.ordinal as usize].get_or_insert((file, false));
                 *changed |= self.files.file_at(file.path).is_some();
             }
         }
         let mut tallies = vec![Tally::default(); layers];
         for (file, changed) in changed.into_iter().flatten() {
-            let Some(tally) = tree.layer_of(file.ordinal).and_then(|layer| tallies.get_mut(layer)) else {
-                continue;
-            };
+            let tally = &mut tallies[first_layers[file.ordinal as usize] as usize];
             match (self.files.holds(file.content), changed) {
                 (true, _) => tally.present += 1,
                 (false, true) => tally.changed += 1,

@@ -19,12 +19,13 @@ use crate::tree::Tree;
 
 /// Numbers take no more than this before others are begun.
 const NUMBERS_BYTES_MAX: u64 = 72 << 20;
-/// Room for trees: some hundred of usual size.
+/// Room for trees: some hundreds of usual size.
 const TREES_BYTES_MAX: u64 = 80 << 20;
 /// Room for records, for each of the two ways to find them, which share them.
 const RECORDS_BYTES_MAX: u64 = 8 << 20;
 const TIES_BYTES_MAX: u64 = 4 << 20;
 const NAMES_BYTES_MAX: u64 = 4 << 20;
+const FIRST_LAYERS_BYTES_MAX: u64 = 8 << 20;
 const LINEAGES_BYTES_MAX: u64 = 4 << 20;
 
 /// See the module.
@@ -34,6 +35,7 @@ pub(crate) struct Memory {
     images_at: Kept<ImageAt, ImageRecord>,
     ties: Kept<SetId, Vec<Arc<ImageRecord>>>,
     names: Kept<ImageId, Vec<String>>,
+    first_layers: Kept<ImageId, Vec<u32>>,
     pub(crate) lineages: Kept<(ImageId, Platform), Remembered>,
 }
 
@@ -51,6 +53,7 @@ impl Memory {
             images_at: Kept::new(RECORDS_BYTES_MAX, 1 << 10),
             ties: Kept::new(TIES_BYTES_MAX, 1 << 10),
             names: Kept::new(NAMES_BYTES_MAX, 1 << 8),
+            first_layers: Kept::new(FIRST_LAYERS_BYTES_MAX, 1 << 14),
             lineages: Kept::new(LINEAGES_BYTES_MAX, 1 << 10),
         }
     }
@@ -66,7 +69,7 @@ impl Memory {
 
 impl Generation {
     fn new() -> Self {
-        Self { numbers: Numbers::new(), trees: Kept::new(TREES_BYTES_MAX, 1 << 18) }
+        Self { numbers: Numbers::new(), trees: Kept::new(TREES_BYTES_MAX, 1 << 17) }
     }
 }
 
@@ -136,10 +139,28 @@ impl<'q> Reader<'q> {
         Ok(names)
     }
 
-    /// Returns the files of a stored image.
+    /// Returns the files of a stored image, from those of the stored images below it, which are wanted for others, too.
     pub(crate) fn tree(&self, image: &ImageRecord) -> Result<Arc<Tree>> {
-        let read = || Ok(self.tree_of(&Layers::stored(self.index, &image.layers)?));
-        self.generation.trees.get_or(&image.id, read)
+        let trees = &self.generation.trees;
+        if let Some(tree) = trees.get(&image.id) {
+            return Ok(tree);
+        }
+        let mut stack = self.by_chain(&image.layers)?;
+        stack.retain(|below| below.layers.len() < image.layers.len());
+        stack.dedup_by_key(|below| below.layers.len());
+        let kept = stack.iter().zip(0..).find_map(|(below, place)| Some((place, trees.get(&below.id)?)));
+        let (place, mut tree) = kept.map_or((stack.len(), None), |(place, tree)| (place, Some(tree)));
+        let mut depth = stack.get(place).map_or(0, |below| below.layers.len());
+        for next in stack[..place].iter().rev().map(|below| &**below).chain([image]) {
+            let layers = Layers::stored(self.index, &next.layers[depth..])?;
+            let laid = match tree {
+                Some(below) => Tree::laid(&below, &layers, &self.generation.numbers),
+                None => self.tree_of(&layers),
+            };
+            tree = Some(trees.insert(next.id, laid));
+            depth = next.layers.len();
+        }
+        Ok(tree.expect("the image is the last of them"))
     }
 
     /// Returns the files of stored images, in the same order. Those that are not kept are read side by side.
@@ -157,8 +178,14 @@ impl<'q> Reader<'q> {
         self.generation.trees.get_or(&image.id, || Ok(self.tree_of(layers)))
     }
 
+    /// Returns the lowest layer of a stored image that brings each of its contents, by ordinals of its tree.
+    pub(crate) fn first_layers(&self, image: &ImageRecord, tree: &Tree) -> Result<Arc<Vec<u32>>> {
+        let read = || Ok(tree.first_layers(&Layers::stored(self.index, &image.layers)?));
+        self.memory.first_layers.get_or(&image.id, read)
+    }
+
     /// Returns the files that layers show.
     pub(crate) fn tree_of(&self, layers: &Layers) -> Tree {
-        Tree::of_layers(layers, &self.generation.numbers)
+        Tree::of_view(&layers.view(), &self.generation.numbers)
     }
 }

@@ -5,6 +5,7 @@ use layerprint_store::id::ContentId;
 
 use crate::donor::join;
 use crate::folders::Shift;
+use crate::numbers::EMPTY;
 use crate::seen::Seen;
 use crate::tree::FileNumbers;
 
@@ -28,7 +29,7 @@ impl<'a> Rest<'a> {
     pub(crate) fn of(home: &[u8], image: &'a Seen, files: impl Iterator<Item = usize>) -> Self {
         let tree = &image.tree;
         let (mut is_left, mut counts) = (vec![false; tree.numbers().len()], vec![0; tree.distinct_count()]);
-        for file in files.filter(|file| tree.content(*file).id != ContentId::EMPTY) {
+        for file in files.filter(|file| tree.numbers()[*file].content != EMPTY) {
             is_left[file] = true;
             counts[tree.numbers()[file].ordinal as usize] += 1;
         }
@@ -97,9 +98,19 @@ impl<'a> Rest<'a> {
         files.iter().map(|file| *file as usize).find(is_there)
     }
 
+    /// Returns the path of a file.
+    pub(crate) fn path(&self, place: usize) -> &'a [u8] {
+        self.image.tree.path(place)
+    }
+
+    /// Returns how many files are left with a content.
+    pub(crate) fn places_count(&self, content: u32) -> usize {
+        self.image.ordinal_of(content).map_or(0, |ordinal| self.counts[ordinal])
+    }
+
     /// Returns the path and the content of a file.
     pub(crate) fn file(&self, place: usize) -> (&'a [u8], Content) {
-        (self.image.tree.path(place), *self.image.tree.content(place))
+        (self.image.tree.path(place), self.image.tree.content(place))
     }
 
     /// Returns the number of the path of a file.

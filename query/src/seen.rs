@@ -2,13 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use layerprint_store::Content;
-
 use crate::tree::{FileNumbers, Tree};
 
 /// Numbers of contents, each in or not.
 #[derive(Debug, Default)]
-pub(crate) struct Marks(Vec<bool>);
+pub(crate) struct Marks(Vec<u64>);
 
 impl Marks {
     /// Marks all contents of a tree.
@@ -20,20 +18,28 @@ impl Marks {
 
     /// Marks all contents of another tree.
     pub(crate) fn add(&mut self, tree: &Tree) {
-        tree.numbers().iter().for_each(|file| _ = self.insert(file.content));
+        tree.distinct_numbers().for_each(|content| _ = self.insert(content));
     }
 
     pub(crate) fn has(&self, content: u32) -> bool {
-        self.0.get(content as usize).copied().unwrap_or(false)
+        self.0.get(content as usize / 64).is_some_and(|marks| marks >> (content % 64) & 1 == 1)
     }
 
     /// Returns true if it was not marked before.
     pub(crate) fn insert(&mut self, content: u32) -> bool {
-        let place = content as usize;
+        let place = content as usize / 64;
         if place >= self.0.len() {
-            self.0.resize((place + 1).next_power_of_two(), false);
+            self.0.resize((place + 1).next_power_of_two(), 0);
         }
-        !std::mem::replace(&mut self.0[place], true)
+        let is_new = !self.has(content);
+        self.0[place] |= 1 << (content % 64);
+        is_new
+    }
+
+    pub(crate) fn remove(&mut self, content: u32) {
+        if let Some(marks) = self.0.get_mut(content as usize / 64) {
+            *marks &= !(1 << (content % 64));
+        }
     }
 }
 
@@ -72,10 +78,9 @@ impl Seen {
         place.checked_sub(1).map(|file| file as usize)
     }
 
-    /// Returns the file that stands at a path: the numbers of it and its content.
-    pub(crate) fn at(&self, path: u32) -> Option<(&FileNumbers, &Content)> {
-        let file = self.file_at(path)?;
-        Some((&self.tree.numbers()[file], self.tree.content(file)))
+    /// Returns the numbers of the file that stands at a path.
+    pub(crate) fn at(&self, path: u32) -> Option<&FileNumbers> {
+        Some(&self.tree.numbers()[self.file_at(path)?])
     }
 
     /// Returns true if a content is anywhere in it.

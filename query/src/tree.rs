@@ -3,29 +3,27 @@
 //! Of a merged view only regular files are here, in path order; what else stands at a path is for a question about files as
 //! if nothing stood there. Numbers are those of [`Numbers`]; trees that were numbered together can be compared by them.
 
-use std::cmp::Ordering;
+use std::sync::Arc;
 
 use layerprint_store::id::ContentId;
-use layerprint_store::{Content, Entry, MergedView, PathBytes};
+use layerprint_store::{Content, Entry, MergedView};
 
 use crate::ids::IdMap;
 use crate::kept::Weighed;
-use crate::numbers::Numbers;
-use crate::seen::Seen;
+use crate::laid::{Laid, lay};
+use crate::numbers::{EMPTY, Known, Numbers};
+use crate::seen::{Marks, Seen};
 use crate::subject::Layers;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tree {
-    paths: Vec<PathBytes>,
-    contents: Vec<Content>,
-    numbers: Vec<FileNumbers>,
+    known: Arc<Known>,
+    files: Vec<FileNumbers>,
     /// By content id.
     distinct: Vec<Distinct>,
     /// Each before those in it, in path order; the root is the first.
     folders: Vec<Folder>,
-    /// The lowest layer that brings each distinct content; none if no layers were told.
-    came_with: Vec<u32>,
 }
 
 /// A folder with files somewhere in it. These follow each other.
@@ -44,8 +42,6 @@ pub(crate) struct Folder {
 /// A distinct content.
 #[derive(Debug, Clone, Copy)]
 struct Distinct {
-    /// The first file that has it.
-    file: u32,
     /// The number of the content.
     number: u32,
     /// Of one id with several sizes, which would be a lie, the smallest counts.
@@ -62,33 +58,46 @@ pub(crate) struct FileNumbers {
 }
 
 impl Tree {
-    /// Merges layers, and remembers which of them brought what.
-    pub(crate) fn of_layers(layers: &Layers, numbers: &Numbers) -> Self {
-        let mut tree = Self::of_view(&layers.view(), numbers);
-        tree.came_with = tree.first_layers(layers);
-        tree
-    }
-
+    /// Takes the files of a view.
     pub(crate) fn of_view(view: &MergedView, numbers: &Numbers) -> Self {
-        let (paths, contents): (Vec<&[u8]>, Vec<Content>) =
-            view.files().map(|(path, content)| (path, *content)).unzip();
-        let (mut distinct, ordinals) = distinct(&contents);
-        let ids: Vec<ContentId> = distinct.iter().map(|one| contents[one.file as usize].id).collect();
-        for (one, number) in distinct.iter_mut().zip(numbers.of_contents(&ids)) {
-            one.number = number;
-        }
-        let (path_numbers, paths): (Vec<u32>, Vec<PathBytes>) = numbers.of_paths(&paths).into_iter().unzip();
-        let files = path_numbers.into_iter().zip(ordinals);
-        let files = files.map(|(path, ordinal)| FileNumbers {
-            path,
-            content: distinct[ordinal as usize].number,
-            ordinal,
-        });
-        let folders = folders(&paths);
-        Self { numbers: files.collect(), paths, contents, distinct, folders, came_with: Vec::new() }
+        let file = |(path, content): (_, &Content)| Laid { path, content: *content, below: None };
+        let files: Vec<Laid> = view.files().map(file).collect();
+        Self::of(&files, None, numbers)
     }
 
-    fn first_layers(&self, layers: &Layers) -> Vec<u32> {
+    /// Takes the files of an image with more layers laid over them. Costs what the layers change, and a copy.
+    pub(crate) fn laid(below: &Self, layers: &Layers, numbers: &Numbers) -> Self {
+        let file = |((path, content), number)| Laid { path, content, below: Some(number) };
+        let mut files: Vec<Laid> = below.files().zip(0..).map(file).collect();
+        for layer in layers.iter() {
+            files = lay(&files, layer);
+        }
+        Self::of(&files, Some(below), numbers)
+    }
+
+    /// Numbers what is not below, and takes over what is.
+    fn of(files: &[Laid], below: Option<&Self>, numbers: &Numbers) -> Self {
+        let new: Vec<&Laid> = files.iter().filter(|file| file.below.is_none()).collect();
+        let paths = numbers.of_paths(&new.iter().map(|file| file.path).collect::<Vec<_>>());
+        let Joined { distinct, own, others } = Joined::of(files, &new, below, numbers);
+        let mut own = paths.into_iter().zip(own);
+        let file = |file: &Laid| {
+            let (path, ordinal) = match below.zip(file.below) {
+                Some((below, number)) => {
+                    let FileNumbers { path, ordinal, .. } = below.files[number as usize];
+                    (path, others[ordinal as usize])
+                }
+                None => own.next().expect("each new file has numbers"),
+            };
+            FileNumbers { path, content: distinct[ordinal as usize].number, ordinal }
+        };
+        let numbered = files.iter().map(file).collect();
+        let folders = folders(files);
+        Self { known: Arc::clone(numbers.known()), files: numbered, distinct, folders }
+    }
+
+    /// Returns the lowest of the layers that brings each distinct content, by ordinals. The layers are those of the tree.
+    pub(crate) fn first_layers(&self, layers: &Layers) -> Vec<u32> {
         let mut places: IdMap<ContentId, usize> = IdMap::default();
         places.extend(self.distinct_ids().zip(0..));
         let mut first = vec![None; self.distinct.len()];
@@ -103,19 +112,18 @@ impl Tree {
     }
 
     /// Returns the files, in path order.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], &Content)> {
-        self.paths.iter().map(|path| &**path).zip(&self.contents)
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], Content)> {
+        self.files_from(0).map(|(path, content, _)| (path, content))
     }
 
     /// Returns the files from one on, each with its numbers.
-    pub(crate) fn files_from(&self, file: usize) -> impl Iterator<Item = (&[u8], &Content, &FileNumbers)> {
-        let all = self.paths[file..].iter().zip(&self.contents[file..]).zip(&self.numbers[file..]);
-        all.map(|((path, content), numbers)| (&**path, content, numbers))
+    pub(crate) fn files_from(&self, file: usize) -> impl Iterator<Item = (&[u8], Content, &FileNumbers)> {
+        self.files[file..].iter().map(|file| (self.known.path(file.path), self.content_of(file), file))
     }
 
     /// Returns the numbers of all files, in path order.
     pub(crate) fn numbers(&self) -> &[FileNumbers] {
-        &self.numbers
+        &self.files
     }
 
     /// Returns all folders, each before those in it; the root is the first.
@@ -123,39 +131,62 @@ impl Tree {
         &self.folders
     }
 
+    /// Returns the number of the folder with a path, the slash at the end included; the root has none.
+    pub(crate) fn folder_at(&self, path: &[u8]) -> Option<usize> {
+        let path_of = |folder: &Folder| match folder.path_bytes as usize {
+            0 => &b""[..],
+            bytes => &self.path(folder.start as usize)[..bytes],
+        };
+        self.folders.binary_search_by(|folder| path_of(folder).cmp(path)).ok()
+    }
+
     /// Returns the path of a file.
     pub(crate) fn path(&self, file: usize) -> &[u8] {
-        &self.paths[file]
+        self.path_of(&self.files[file])
+    }
+
+    /// Returns the path of the file with these numbers.
+    pub(crate) fn path_of(&self, file: &FileNumbers) -> &[u8] {
+        self.known.path(file.path)
     }
 
     /// Returns the content of a file.
-    pub(crate) fn content(&self, file: usize) -> &Content {
-        &self.contents[file]
+    pub(crate) fn content(&self, file: usize) -> Content {
+        self.content_of(&self.files[file])
+    }
+
+    fn content_of(&self, file: &FileNumbers) -> Content {
+        Content { id: *self.known.content(file.content), size_bytes: self.size_bytes(file) }
+    }
+
+    /// Returns the size of a file's content.
+    pub(crate) fn size_bytes(&self, file: &FileNumbers) -> u64 {
+        self.distinct[file.ordinal as usize].size_bytes
     }
 
     /// Returns the content of the file at a path.
-    pub(crate) fn get(&self, path: &[u8]) -> Option<&Content> {
-        self.file_at(path).map(|file| &self.contents[file])
+    pub(crate) fn get(&self, path: &[u8]) -> Option<Content> {
+        self.file_at(path).map(|file| self.content(file))
     }
 
     /// Returns the number of that content.
     pub(crate) fn number_at(&self, path: &[u8]) -> Option<u32> {
-        self.file_at(path).map(|file| self.numbers[file].content)
+        self.file_at(path).map(|file| self.files[file].content)
     }
 
     /// Returns the number of the file at a path.
     pub(crate) fn file_at(&self, path: &[u8]) -> Option<usize> {
-        self.paths.binary_search_by(|own| (**own).cmp(path)).ok()
+        self.files.binary_search_by(|own| self.known.path(own.path).cmp(path)).ok()
     }
 
     /// Returns the first file whose path is not less.
     pub(crate) fn first_from(&self, path: &[u8]) -> usize {
-        self.paths.partition_point(|own| **own < *path)
+        self.files.partition_point(|own| self.known.path(own.path) < path)
     }
 
     /// Returns how many files there are, each name counted.
     pub(crate) fn file_count(&self) -> u64 {
-        self.paths.len() as u64
+        self.files.len() as u64
     }
 
     /// Returns how many distinct contents there are, the empty one included: ordinals are below that.
@@ -171,10 +202,10 @@ impl Tree {
     /// Returns the same, each with its number.
     pub(crate) fn numbered_contents(&self) -> impl Iterator<Item = (u32, Content)> {
         let all = self.distinct.iter().map(|one| {
-            let id = self.contents[one.file as usize].id;
+            let id = *self.known.content(one.number);
             (one.number, Content { id, size_bytes: one.size_bytes })
         });
-        all.filter(|(_, content)| content.id != ContentId::EMPTY)
+        all.filter(|(number, _)| *number != EMPTY)
     }
 
     /// Returns how many distinct, non-empty contents there are.
@@ -188,78 +219,118 @@ impl Tree {
         shared - u64::from(self.has(&ContentId::EMPTY) && other.tree.has(&ContentId::EMPTY))
     }
 
-    /// Returns the lowest layer that brings a content, by its ordinal.
-    pub(crate) fn layer_of(&self, ordinal: u32) -> Option<usize> {
-        self.came_with.get(ordinal as usize).map(|layer| *layer as usize)
-    }
-
     /// Returns true if a file has a content.
     pub(crate) fn has(&self, content: &ContentId) -> bool {
-        self.distinct.binary_search_by(|one| self.contents[one.file as usize].id.cmp(content)).is_ok()
+        self.distinct.binary_search_by(|one| self.known.content(one.number).cmp(content)).is_ok()
     }
 
     /// Returns how many distinct, non-empty contents both have.
     pub(crate) fn shared(&self, other: &Self) -> u64 {
-        let (mut own, mut others) = (self.contents().peekable(), other.contents().peekable());
-        let mut shared = 0;
-        while let (Some(a), Some(b)) = (own.peek(), others.peek()) {
-            let order = a.id.cmp(&b.id);
-            shared += u64::from(order == Ordering::Equal);
-            if order != Ordering::Greater {
-                own.next();
-            }
-            if order != Ordering::Less {
-                others.next();
-            }
-        }
-        shared
+        let mut others = Marks::of(other);
+        others.remove(EMPTY);
+        self.distinct.iter().filter(|one| others.has(one.number)).count() as u64
+    }
+
+    /// Returns the numbers of all distinct contents, the empty one included.
+    pub(crate) fn distinct_numbers(&self) -> impl Iterator<Item = u32> {
+        self.distinct.iter().map(|one| one.number)
     }
 
     /// Returns the ids of all distinct contents, sorted: their places are the ordinals.
     pub(crate) fn distinct_ids(&self) -> impl Iterator<Item = ContentId> {
-        self.distinct.iter().map(|one| self.contents[one.file as usize].id)
+        self.distinct.iter().map(|one| *self.known.content(one.number))
     }
 }
 
 impl Weighed for Tree {
     fn size_bytes(&self) -> u64 {
-        let each = size_of::<PathBytes>() + size_of::<Content>() + size_of::<FileNumbers>();
-        let distinct = size_of::<Distinct>() + size_of::<u32>();
         let parts = [
-            self.paths.len() * each,
-            self.distinct.len() * distinct,
+            self.files.len() * size_of::<FileNumbers>(),
+            self.distinct.len() * size_of::<Distinct>(),
             self.folders.len() * size_of::<Folder>(),
         ];
         (size_of::<Self>() + parts.iter().sum::<usize>()) as u64
     }
 }
 
-/// Returns the distinct contents, their numbers left open, and each file's place among them.
-fn distinct(contents: &[Content]) -> (Vec<Distinct>, Vec<u32>) {
-    let count = u32::try_from(contents.len()).expect("a layer has fewer entries");
-    let mut files: Vec<(Content, u32)> = contents.iter().copied().zip(0..count).collect();
-    files.sort_unstable();
-    let (mut distinct, mut ordinals): (Vec<Distinct>, _) = (Vec::new(), vec![0; contents.len()]);
-    let mut last = None;
-    for (Content { id, size_bytes }, file) in files {
-        if last != Some(id) {
-            distinct.push(Distinct { file, number: 0, size_bytes });
-            last = Some(id);
+/// Distinct contents of files, some of which are from below.
+struct Joined {
+    distinct: Vec<Distinct>,
+    /// For each new file, the ordinal of its content.
+    own: Vec<u32>,
+    /// For each ordinal below, the ordinal here; any, if it is not here.
+    others: Vec<u32>,
+}
+
+impl Joined {
+    fn of(files: &[Laid], new: &[&Laid], below: Option<&Tree>, numbers: &Numbers) -> Self {
+        let known = numbers.known();
+        let others = below.map_or(&[][..], |below| &below.distinct);
+        let mut is_left = vec![false; others.len()];
+        if let Some(below) = below {
+            let left = files.iter().filter_map(|file| file.below);
+            left.for_each(|file| is_left[below.files[file as usize].ordinal as usize] = true);
         }
-        ordinals[file as usize] = u32::try_from(distinct.len() - 1).expect("not more than files");
+        let (own, mut ordinals) = distinct(new, numbers);
+        let mut places = vec![0; own.len()];
+        let mut joined = Self {
+            distinct: Vec::with_capacity(own.len() + others.len()),
+            own: Vec::new(),
+            others: vec![0; others.len()],
+        };
+        let mut own = own.iter().zip(0_usize..).peekable();
+        let left = others.iter().zip(&is_left).enumerate().filter(|(_, (_, is_left))| **is_left);
+        for (other, (one, _)) in left {
+            let id = known.content(one.number);
+            while let Some((own, place)) = own.next_if(|(own, _)| known.content(own.number) < id) {
+                places[place] = joined.add(*own);
+            }
+            joined.others[other] = joined.add(*one);
+            if let Some((own, place)) = own.next_if(|(own, _)| own.number == one.number) {
+                places[place] = joined.others[other];
+                let last = joined.distinct.last_mut().expect("one was added");
+                last.size_bytes = last.size_bytes.min(own.size_bytes);
+            }
+        }
+        for (own, place) in own {
+            places[place] = joined.add(*own);
+        }
+        ordinals.iter_mut().for_each(|ordinal| *ordinal = places[*ordinal as usize]);
+        Self { own: ordinals, ..joined }
     }
+
+    fn add(&mut self, one: Distinct) -> u32 {
+        self.distinct.push(one);
+        u32::try_from(self.distinct.len() - 1).expect("not more than files")
+    }
+}
+
+/// Returns the distinct contents, by id, and each file's place among them.
+fn distinct(files: &[&Laid], numbers: &Numbers) -> (Vec<Distinct>, Vec<u32>) {
+    let mut contents: Vec<(Content, usize)> = files.iter().map(|file| file.content).zip(0..).collect();
+    contents.sort_unstable();
+    let (mut distinct, mut ids): (Vec<Distinct>, Vec<ContentId>) = Default::default();
+    let mut ordinals = vec![0; files.len()];
+    for (Content { id, size_bytes }, file) in contents {
+        if ids.last() != Some(&id) {
+            distinct.push(Distinct { number: 0, size_bytes });
+            ids.push(id);
+        }
+        ordinals[file] = u32::try_from(ids.len() - 1).expect("not more than files");
+    }
+    distinct.iter_mut().zip(numbers.of_contents(&ids)).for_each(|(one, number)| one.number = number);
     (distinct, ordinals)
 }
 
-/// Returns the folders of paths, which are sorted.
-fn folders(paths: &[PathBytes]) -> Vec<Folder> {
+/// Returns the folders of files, which are sorted.
+fn folders(files: &[Laid]) -> Vec<Folder> {
     let narrow = |number: usize| u32::try_from(number).expect("files, folders and paths are fewer");
     let folder = |start, path_bytes| Folder { start, end: 0, next: 0, path_bytes: narrow(path_bytes) };
     let mut folders = vec![folder(0, 0)];
     // The numbers of those that are not closed yet, outermost first.
     let mut open = vec![0];
     let mut last: &[u8] = &[];
-    for (path, file) in paths.iter().zip(0..) {
+    for (path, file) in files.iter().map(|file| file.path).zip(0..) {
         let alike = path.iter().zip(last).take_while(|(a, b)| a == b).count();
         while let Some(&inner) = open.last().filter(|inner| folders[**inner].path_bytes > narrow(alike)) {
             (folders[inner].end, folders[inner].next) = (file, narrow(folders.len()));
@@ -273,7 +344,7 @@ fn folders(paths: &[PathBytes]) -> Vec<Folder> {
         last = path;
     }
     for inner in open {
-        (folders[inner].end, folders[inner].next) = (narrow(paths.len()), narrow(folders.len()));
+        (folders[inner].end, folders[inner].next) = (narrow(files.len()), narrow(folders.len()));
     }
     folders
 }
