@@ -28,6 +28,7 @@ pub(crate) fn lay<'a>(below: &[Laid<'a>], layer: &'a Fingerprint) -> Vec<Laid<'a
         own: Vec::new(),
         taken: HashSet::new(),
         cuts: Vec::new(),
+        reached: 0,
         last: &[],
     };
     layer.entries().iter().for_each(|entry| overlay.add(entry));
@@ -44,6 +45,8 @@ struct Overlay<'v, 'a> {
     taken: HashSet<&'a [u8]>,
     /// Ranges of `below` that are no longer seen, in no order.
     cuts: Vec<(usize, usize)>,
+    /// Where in `below` the walk is: all paths before it are less than the current entry's.
+    reached: usize,
     /// The last path whose parents were seen to.
     last: &'a [u8],
 }
@@ -51,6 +54,7 @@ struct Overlay<'v, 'a> {
 impl<'a> Overlay<'_, 'a> {
     fn add(&mut self, entry: &'a Entry) {
         let path = &entry.path[..];
+        self.reached = gallop(self.below, self.reached, path);
         match &entry.kind {
             EntryKind::Opaque => self.cut_subtree(path),
             _ if path.is_empty() => {}
@@ -73,8 +77,11 @@ impl<'a> Overlay<'_, 'a> {
         self.cut_subtree(path);
     }
 
+    /// Cuts what is at a path, which the walk has reached.
     fn cut_path(&mut self, path: &[u8]) {
-        self.cuts.extend(find(self.below, path).map(|at| (at, at + 1)));
+        if self.below.get(self.reached).is_some_and(|file| file.path == path) {
+            self.cuts.push((self.reached, self.reached + 1));
+        }
     }
 
     fn cut_subtree(&mut self, path: &[u8]) {
@@ -82,10 +89,13 @@ impl<'a> Overlay<'_, 'a> {
             self.cuts.push((0, self.below.len()));
             return;
         }
-        let folder = [path, b"/"].concat();
-        let start = self.below.partition_point(|file| *file.path < *folder);
-        let inside = |file: &Laid| file.path.starts_with(&folder);
-        if self.below.get(start).is_some_and(inside) {
+        // Paths that begin with this one follow each other; mostly there is none, and no need to search.
+        let rest = &self.below[self.reached..];
+        let next = rest.iter().find(|file| file.path != path);
+        if next.is_some_and(|file| file.path.starts_with(path)) {
+            let folder = [path, b"/"].concat();
+            let start = self.reached + rest.partition_point(|file| *file.path < *folder);
+            let inside = |file: &Laid| file.path.starts_with(&folder);
             self.cuts.push((start, start + self.below[start..].partition_point(inside)));
         }
     }
@@ -106,7 +116,7 @@ impl<'a> Overlay<'_, 'a> {
                 }
                 return;
             }
-            self.cut_path(parent);
+            self.cuts.extend(find(self.below, parent).map(|at| (at, at + 1)));
         }
     }
 
@@ -151,6 +161,16 @@ impl<'a> Overlay<'_, 'a> {
         merged.extend(own);
         merged
     }
+}
+
+/// The first file from `from` on whose path is not less than `path`; near in most cases.
+fn gallop(files: &[Laid], from: usize, path: &[u8]) -> usize {
+    let (rest, mut bound) = (&files[from..], 1);
+    while rest.get(bound - 1).is_some_and(|file| file.path < path) {
+        bound *= 2;
+    }
+    let (low, high) = (bound / 2, rest.len().min(bound));
+    from + low + rest[low..high].partition_point(|file| file.path < path)
 }
 
 fn find(files: &[Laid], path: &[u8]) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! Many questions to one store.
 //!
 //! Most of the work of an answer is to read stored images, and images that are asked about one after the other have most
-//! of these in common: what was read is kept, some 200 MiB at most, and changes no answer. Most is gained by who asks in an
+//! of these in common: what was read is kept, some 300 MiB at most, and changes no answer. Most is gained by who asks in an
 //! order in which images with the same lower layers follow each other.
 
 use layerprint_store::id::ImageId;

@@ -18,9 +18,9 @@ use crate::subject::Layers;
 use crate::tree::Tree;
 
 /// Numbers take no more than this before others are begun.
-const NUMBERS_BYTES_MAX: u64 = 72 << 20;
+const NUMBERS_BYTES_MAX: u64 = 112 << 20;
 /// Room for trees: some hundreds of usual size.
-const TREES_BYTES_MAX: u64 = 80 << 20;
+const TREES_BYTES_MAX: u64 = 112 << 20;
 /// Room for records, for each of the two ways to find them, which share them.
 const RECORDS_BYTES_MAX: u64 = 8 << 20;
 const TIES_BYTES_MAX: u64 = 4 << 20;

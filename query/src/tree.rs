@@ -39,8 +39,9 @@ pub(crate) struct Folder {
     pub(crate) path_bytes: u32,
 }
 
-/// A distinct content.
+/// A distinct content. Packed, for there are hundreds of thousands.
 #[derive(Debug, Clone, Copy)]
+#[repr(C, packed(4))]
 struct Distinct {
     /// The number of the content.
     number: u32,
@@ -289,7 +290,7 @@ impl Joined {
             if let Some((own, place)) = own.next_if(|(own, _)| own.number == one.number) {
                 places[place] = joined.others[other];
                 let last = joined.distinct.last_mut().expect("one was added");
-                last.size_bytes = last.size_bytes.min(own.size_bytes);
+                last.size_bytes = u64::min(last.size_bytes, own.size_bytes);
             }
         }
         for (own, place) in own {
