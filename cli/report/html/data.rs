@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use layerprint_query::{Base, Finding, Kind, Level, MadeOf, Part, Remark, Row, Rule, RunnerUp, Verdict};
+use layerprint_query::{
+    Base, Change, ChangeKind, Finding, Kind, Level, MadeOf, Part, Remark, Row, Rule, RunnerUp, Verdict,
+};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
@@ -55,6 +57,16 @@ struct Image<'a> {
     children: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<(Rule, Level, Cow<'a, str>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Changed>,
+}
+
+/// What became of it since an earlier report.
+#[derive(Serialize)]
+struct Changed {
+    kind: ChangeKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was: Option<(Verdict, usize, Option<u64>)>,
 }
 
 /// What an image stands on, or is like, and what is left of it.
@@ -132,7 +144,7 @@ pub fn write(
 }
 
 fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
-    let Row { finding, family, freshness, made_of, children, remarks, .. } = row;
+    let Row { finding, family, freshness, made_of, children, remarks, change } = row;
     let Finding { image, base, runner_up, cover, confidence, reason, .. } = finding;
     let newest = freshness.as_ref().and_then(|fresh| fresh.newest.as_ref());
     let part = |part: &MadeOf| (part.kind, told.names(&part.names), part.contents, part.bytes);
@@ -166,7 +178,13 @@ fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
             .iter()
             .map(|Remark { rule, level, message, .. }| (*rule, *level, plain(message)))
             .collect(),
+        change: change.as_ref().map(|change| changed(change, told)),
     }
+}
+
+fn changed(change: &Change, told: &mut Told) -> Changed {
+    let was = change.was.as_ref().map(|was| (was.verdict, told.names(&was.base), was.newer));
+    Changed { kind: change.kind, was }
 }
 
 fn under<'a>(base: &'a Base, told: &mut Told) -> Under<'a> {
