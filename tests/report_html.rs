@@ -523,7 +523,10 @@ const CONTRASTS: &str = r"(() => {
 #[test]
 fn texts_can_be_read_in_light_and_dark() {
     let world = World::new();
-    let Some(page) = fleet_of_300("texts_can_be_read_in_light_and_dark", &world) else { return };
+    let Some(page) = browser::open("texts_can_be_read_in_light_and_dark", &judged(&world), WINDOW) else {
+        return;
+    };
+    page.wait(READY);
     let colour = || page.get("getComputedStyle(document.body).backgroundColor");
     let mut seen = Vec::new();
     for theme in ["light", "dark"] {
@@ -542,7 +545,7 @@ fn texts_can_be_read_in_light_and_dark() {
     page.prefer("light");
     page.click("#theme");
     assert_eq!(colour(), seen[1]);
-    page.go(&browser::address(&world.path("fleet.html")));
+    page.go(&browser::address(&world.path("judged.html")));
     page.wait(READY);
     assert_eq!((colour(), page.text("#theme")), (seen[1].clone(), "Light theme".into()));
 }
@@ -550,7 +553,10 @@ fn texts_can_be_read_in_light_and_dark() {
 #[test]
 fn a_page_fits_narrow_and_wide_windows() {
     let world = World::new();
-    let Some(page) = fleet_of_300("a_page_fits_narrow_and_wide_windows", &world) else { return };
+    let Some(page) = browser::open("a_page_fits_narrow_and_wide_windows", &judged(&world), WINDOW) else {
+        return;
+    };
+    page.wait(READY);
     for width in [400, 800, 1600] {
         page.resize((width, 900));
         page.wait(&format!("innerWidth === {width}"));
