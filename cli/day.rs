@@ -32,6 +32,11 @@ impl Day {
         text.parse().ok().map(Self)
     }
 
+    /// Returns the day of the calendar, in UTC.
+    pub fn date(self) -> Date {
+        self.0.to_zoned(TimeZone::UTC).date()
+    }
+
     /// Returns how many days of the calendar lie between an earlier moment and this one, in UTC; negative if it was later.
     pub fn days_since(self, earlier: Self) -> i64 {
         let days = |day: Self| day.0.as_second().div_euclid(24 * 3600);
@@ -91,7 +96,7 @@ impl fmt::Display for Since {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.to_zoned(TimeZone::UTC).date().fmt(f)
+        self.date().fmt(f)
     }
 }
 

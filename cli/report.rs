@@ -20,6 +20,7 @@ mod reference;
 mod rules;
 mod sarif;
 mod selection;
+mod shared;
 mod spool;
 mod stream;
 mod summary;
@@ -29,40 +30,44 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
-use layerprint_query::{Finding, Fleet, FleetImage, Row, Storage, Verdict, family_of};
-use layerprint_store::StoreError;
+use layerprint_query::{Finding, Fleet, FleetImage, Row, Verdict, family_of, without_relatives};
 use layerprint_store::id::ImageId;
 
 use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
 use crate::ingest::now_unix_s;
-use crate::output::{counted, path, plain};
+use crate::output::{counted, path};
 use crate::policy::{Judge, Policy};
 use crate::progress::complain;
 use crate::store::Published;
 use crate::subjects::Trouble;
 
-use diff::{Gone, Old};
+use diff::{Gone, Old, Stored};
 pub use format::Format;
 pub use gate::Gate;
 use outputs::Outputs;
+use shared::Shared;
 use spool::{Basis, Spool};
 
 /// A report, as formats see it.
 pub struct Report {
     /// What ages are counted to.
     pub as_of: Day,
-    /// Where the images are stored, or the rows were read from, for people.
+    /// Where the images are stored, or the rows were read from, for people: `from rows.jsonl`.
     pub place: String,
     /// Which of the images are meant, as it was typed; empty if all are.
     pub selection: String,
     /// What the images take, where a format shows it and no layer of theirs is damaged.
-    pub storage: Option<Storage>,
+    pub shared: Option<Shared>,
     /// What the policy came to, if there is one.
     pub gate: Option<Gate>,
     /// Images of the earlier report that are not stored any more, if there is one.
     pub gone: Option<Vec<Gone>>,
+    /// The file of the earlier report, where it was compared with one.
+    pub earlier: Option<String>,
+    /// Whether rows say already what is remarked and what changed.
+    is_told: bool,
     old: Option<Old>,
     judge: Option<Judge>,
     images: Vec<ImageId>,
@@ -77,9 +82,11 @@ impl Report {
             as_of,
             place,
             selection: String::new(),
-            storage: None,
+            shared: None,
             gate: None,
             gone: None,
+            earlier: None,
+            is_told: false,
             old: None,
             judge: None,
             children: children(&images, &spool)?,
@@ -94,13 +101,36 @@ impl Report {
             let mut row = self.spool.row(id)?;
             let Children { all, others } = self.children.get(id).copied().unwrap_or_default();
             (row.children, row.is_base) = (all, others > 0);
-            row.remarks = layerprint_query::remarks(&row);
+            if row.is_base {
+                row.made_of = without_relatives(row.made_of);
+            }
+            if !self.is_told || self.judge.is_some() {
+                row.remarks = layerprint_query::remarks(&row);
+            }
             if let Some(judge) = &self.judge {
                 judge.judge(&mut row);
             }
-            row.change = self.old.as_ref().and_then(|old| old.change(&row));
+            if let Some(old) = &self.old {
+                row.change = old.change(&row);
+            }
             Ok(row)
         })
+    }
+
+    fn compare(&mut self, command: &args::Report, old: Option<Old>, stored: &Stored) {
+        let Some(old) = old else { return };
+        self.gone = Some(old.gone(stored, &command.selection));
+        let name = command.diff.as_deref().and_then(Path::file_name).unwrap_or_default();
+        self.earlier = Some(path(name.as_encoded_bytes()));
+        self.old = Some(old);
+    }
+
+    /// Judges and writes. Returns what the gate says.
+    fn tell(&mut self, command: &args::Report, outputs: &Outputs) -> anyhow::Result<Status> {
+        self.gate = Gate::of(self, command.policy.as_deref())?;
+        outputs.write(self)?;
+        let told = |gate: &Gate| gate.tell(self, outputs.tells_people());
+        self.gate.as_ref().map_or(Ok(Status::Done), told)
     }
 
     /// Returns the images, in the order of the rows.
@@ -132,18 +162,16 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     failed.iter().for_each(Trouble::complain);
     let is_there = |image: &&&FleetImage| spool.has(&image.id);
     let images = images.iter().filter(is_there).map(|image| image.id).collect();
-    let mut report = Report::of(images, spool, as_of(command, &fleet)?, told("store", index.root()))?;
+    let mut report =
+        Report::of(images, spool, as_of(command, &fleet)?, told("from the store", index.root()))?;
     report.selection = selection::told(&command.selection);
-    report.storage = outputs.show_storage().then(|| storage(&published, &report.images)).flatten();
-    report.gone = old.as_ref().map(|old| old.gone(&fleet, &command.selection));
-    report.old = old;
+    report.shared = outputs.show_storage().then(|| Shared::of(&published, &report)).flatten();
+    report.compare(command, old, &Stored::of(&fleet));
     let judge = policy.map(|policy| gate::judge(global, &published, policy, report.as_of));
     report.judge = judge.transpose()?;
-    report.gate = Gate::of(&report, command.policy.as_deref())?;
-    outputs.write(&report)?;
+    let told = report.tell(command, &outputs)?;
     report.spool.remove()?;
     let failed = if failed.is_empty() { Status::Done } else { Status::Failed };
-    let told = report.gate.as_ref().map_or(Status::Done, |gate| gate.tell(outputs.tells_people()));
     Ok(failed.max(told))
 }
 
@@ -174,15 +202,6 @@ fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Re
         None if command.resume => anyhow::bail!("--resume goes on with what -o began: give the same -o FILE"),
         None => Spool::unnamed(),
     }
-}
-
-/// What images take is worth a word if it cannot be told, and no more: it is one figure of many.
-fn storage(published: &Published, images: &[ImageId]) -> Option<Storage> {
-    let asked = published.ask(|index| layerprint_query::storage(index, images, &|_| ()));
-    let complain = |error: &StoreError| {
-        complain(&format!("what images take is left out: {}", plain(&error.to_string())));
-    };
-    asked.inspect_err(complain).ok()
 }
 
 /// A place by its name alone: where it is on this machine says nothing to others.

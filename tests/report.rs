@@ -96,7 +96,7 @@ fn a_report_says_what_find_says_of_every_image_and_more() {
             "corp/base",
             null,
             2,
-            ["relative", "new"],
+            ["new"],
             []
         ],
         [
@@ -106,7 +106,7 @@ fn a_report_says_what_find_says_of_every_image_and_more() {
             "corp/base",
             null,
             1,
-            ["relative", "new"],
+            ["new"],
             []
         ],
         [
@@ -116,7 +116,7 @@ fn a_report_says_what_find_says_of_every_image_and_more() {
             "corp/base",
             null,
             1,
-            ["relative", "new"],
+            ["new"],
             []
         ],
         ["other:1", "none", null, null, null, 0, ["new"], ["base-unknown"]],
@@ -134,12 +134,12 @@ fn a_report_for_people_has_sums_first_and_then_what_to_look_at() {
     let expected = "\
 8 images, 3.55 MiB, as of 2026-01-01
 
-ANSWER                            IMAGES   SHARE
-base, by layers                        3  37.5 %
-base, by content                       1  12.5 %
-none; others are built on it           3  37.5 %
-none known                             1  12.5 %
-bytes that no base has        507.54 KiB  13.9 %
+ANSWER                          IMAGES   SHARE
+base, by layers                      3  37.5 %
+base, by content                     1  12.5 %
+none; others are built on it         3  37.5 %
+none known                           1  12.5 %
+bytes in no named image       1.64 MiB  46.2 %
 half of the images with a base have one that is 365 days old or older
 
 FAMILY OF THE BASE  IMAGES   SHARE  OUTDATED      SIZE

@@ -194,7 +194,18 @@ fn markdown_says_first_what_to_look_at_and_no_name_leaves_its_cell() {
     fs::write(world.path("policy.toml"), "[base]\nunknown = \"ignore\"\nforbid = [\"base:1\"]\n").unwrap();
     let args = ["report", "--as-of", "2026-07-01", "--policy", "policy.toml", "--format", "markdown"];
     let page = world.run(&args);
-    assert_eq!((page.status, page.stderr.as_str()), (1, "policy policy.toml: 4 of 7 images break it\n"));
+    let mut told = page.stderr.lines();
+    assert_eq!((page.status, told.next()), (1, Some("policy policy.toml: 4 of 7 images break it")));
+    let offences: Vec<&str> = told.collect();
+    assert_eq!(offences.len(), 4);
+    assert_eq!(
+        offences[1..],
+        [
+            "  app:1  base-forbidden  base:1: base:1 is forbidden",
+            "  mid:1  base-forbidden  base:1: base:1 is forbidden",
+            "  svc:1  base-forbidden  mid:1 is built on base:1: base:1 is forbidden",
+        ]
+    );
     let hostile = "`=cmd\\u{7c}' /C calc'!A0\\u{60}\\u{7c}<img src=x onerror=alert(1)>\\n\\u{1b}[2J@all [a](http://b.example) {0} \"q\",;../../x:1`";
     let (offenders, rest) = page.stdout.split_once("\n### Remarks\n").unwrap();
     let expected = format!(

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use browser::Page;
+use layerprint_ingest::write::{Image, Layer};
 use serde_json::{Value, json};
 use support::World;
 
@@ -34,6 +35,36 @@ fn fleet_of_300(test: &str, world: &World) -> Option<Page> {
     let page = browser::open(test, &file, WINDOW)?;
     page.wait(READY);
     Some(page)
+}
+
+/// A page about the same fleet that is judged by a policy and compared with an earlier report.
+fn judged(world: &World) -> PathBuf {
+    fs::write(world.path("rows.jsonl"), fleet::lines(&fleet::rows(300))).unwrap();
+    fs::write(world.path("january.jsonl"), fleet::lines(&fleet::earlier(300))).unwrap();
+    fs::write(world.path("policy.toml"), fleet::POLICY).unwrap();
+    let ran = world.run(&[
+        "report",
+        "--from",
+        "rows.jsonl",
+        "--as-of",
+        fleet::AS_OF,
+        "--policy",
+        "policy.toml",
+        "--diff",
+        "january.jsonl",
+        "-o",
+        "judged.html",
+        "-o",
+        "judged.jsonl",
+    ]);
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    world.path("judged.html")
+}
+
+/// The rows behind that page, and the lines of what is gone.
+fn judged_rows(world: &World) -> (Vec<Value>, Vec<Value>) {
+    let lines = support::lines(&fs::read_to_string(world.path("judged.jsonl")).unwrap());
+    lines.into_iter().partition(|line| line["change"]["kind"] != "gone")
 }
 
 const READY: &str = "document.documentElement.classList.contains('ready')";
@@ -182,12 +213,215 @@ fn search_and_filters_find_what_rows_say() {
     choose(&page, "#filter-family", "=node");
     same(column(&page, 1), sources(&rows, |row| row["verdict"] == "family" && row["family"] == "node"));
 
-    page.click("[data-remark=base-outdated]");
+    page.click("[data-remark='base-outdated warning']");
     same(column(&page, 1), sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)));
     page.click("#reset");
     page.write("no such image");
     page.wait("!document.querySelector('#none-found').hidden");
     assert_eq!(page.text("#found"), "no image found, of 300");
+}
+
+#[test]
+fn what_changed_is_counted_listed_and_told_of_each_image() {
+    let world = World::new();
+    let file = judged(&world);
+    let (rows, gone) = judged_rows(&world);
+    let Some(page) = browser::open("what_changed_is_counted_listed_and_told", &file, WINDOW) else { return };
+    page.wait(READY);
+    let kinds =
+        [("fell-behind", "Fell behind"), ("moved", "Moved"), ("came-back", "Came back"), ("new", "New")];
+    for (kind, label) in kinds {
+        let is_so = |row: &Value| row["change"]["kind"] == kind;
+        let expected = sources(&rows, is_so);
+        assert!(!expected.is_empty(), "{kind}");
+        assert_eq!(page.text(&format!("[data-change={kind}] strong")), expected.len().to_string());
+        page.click(&format!("[data-change={kind}]"));
+        same(column(&page, 1), expected);
+
+        page.click("#rows a");
+        page.wait("document.querySelector('#panel').open");
+        let id = page.text("#panel code");
+        let was = &rows.iter().find(|row| row["image"]["id"] == *id).unwrap()["change"]["was"];
+        let told = match was["base"][0].as_str() {
+            Some(base) => format!("{label}; before: {base}, {} newer", was["newer"]),
+            None => format!("{label}; the earlier report does not have it"),
+        };
+        let section = "[...document.querySelectorAll('#panel section')].find((s) => s.querySelector('h3').textContent === 'What changed')";
+        assert_eq!(page.get(&format!("{section}.querySelector('p').textContent")), told);
+        page.press("Escape");
+        page.wait("!document.querySelector('#panel').open");
+    }
+    page.click("#changes summary");
+    let told = page.texts(".gone tbody th");
+    assert_eq!((gone.len(), told), (13, sources(&gone, |_| true)[..10].to_vec()));
+    assert_eq!(page.text("#changes .hint"), "and 3 images more");
+    let changed = rows.iter().filter(|row| row.get("change").is_some()).count();
+    assert_eq!(
+        page.text("#changes .what"),
+        format!("Since january.jsonl. {} images are as they were.", 300 - changed)
+    );
+    page.click("#reset");
+    assert_eq!((column(&page, 1).len(), page.complaints()), (300, vec![]));
+}
+
+#[test]
+fn a_policy_is_judged_near_the_top_and_its_offences_are_filters() {
+    let world = World::new();
+    let file = judged(&world);
+    let (rows, _) = judged_rows(&world);
+    let Some(page) = browser::open("a_policy_is_judged_near_the_top", &file, WINDOW) else { return };
+    page.wait(READY);
+    let has = |row: &Value, rule: Option<&str>, level: &str| {
+        let remarks = row["remarks"].as_array().unwrap();
+        remarks
+            .iter()
+            .any(|remark| rule.is_none_or(|rule| remark["rule"] == rule) && remark["level"] == level)
+    };
+    let offenders = sources(&rows, |row| has(row, None, "error"));
+    let exempt = sources(&rows, |row| row["source"].as_str().unwrap().starts_with("ledger/")).len();
+    assert_eq!(
+        page.text(".verdict"),
+        format!("✗ Policy broken {} of 300 images break policy.toml {exempt} are exempt", offenders.len())
+    );
+    page.click(".verdict a");
+    same(column(&page, 1), offenders);
+
+    let offences = page.texts("#policy .counts a");
+    let rules = ["base-outdated", "base-forbidden", "base-too-old"];
+    assert_eq!(offences.len(), rules.len(), "{offences:?}");
+    for (rule, told) in rules.into_iter().zip(&offences) {
+        let expected = sources(&rows, |row| has(row, Some(rule), "error"));
+        assert!(told.starts_with(&expected.len().to_string()) && told.ends_with(" error"), "{told}");
+        page.click(&format!("#policy [data-remark='{rule} error']"));
+        same(column(&page, 1), expected);
+    }
+    // The same rule may be a warning, too: that is another figure.
+    page.click("[data-remark='base-outdated warning']");
+    same(column(&page, 1), sources(&rows, |row| has(row, Some("base-outdated"), "warning")));
+    page.click("a[data-outdated]");
+    same(column(&page, 1), sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)));
+    assert_eq!(page.complaints(), [""; 0]);
+}
+
+#[test]
+fn what_a_report_said_is_told_again_from_its_rows() {
+    let world = World::new();
+    judged(&world);
+    let rows = fs::read_to_string(world.path("judged.jsonl")).unwrap();
+    let ran = world.run(&["report", "--from", "judged.jsonl", "--as-of", fleet::AS_OF, "--json"]);
+    assert_eq!((ran.status, ran.stdout, ran.stderr.as_str()), (0, rows, ""));
+
+    let content = format!("blake3:{}", "1".repeat(64));
+    let file = format!("[[file]]\ncontent = \"{content}\"\nreason = \"hole\"\n");
+    fs::write(world.path("files.toml"), file).unwrap();
+    let ran =
+        world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "--policy", "files.toml"]);
+    let told = "error: files.toml: rows do not tell which images hold a file: leave out --from\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (2, told));
+}
+
+#[test]
+fn a_policy_that_is_met_says_so_and_nothing_changed_either() {
+    let world = World::new();
+    let rows = fleet::lines(&fleet::rows(100));
+    fs::write(world.path("rows.jsonl"), &rows).unwrap();
+    fs::write(world.path("p.toml"), "[base]\nunknown = \"warning\"\nuncertain = \"warning\"\n").unwrap();
+    let args = [
+        "report",
+        "--from",
+        "rows.jsonl",
+        "--as-of",
+        fleet::AS_OF,
+        "--policy",
+        "p.toml",
+        "--diff",
+        "rows.jsonl",
+    ];
+    let ran = world.run(&[&args[..], &["-o", "fleet.html"]].concat());
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let page = fs::read_to_string(world.path("fleet.html")).unwrap();
+    for text in [
+        "✓ Policy met",
+        "All 100 images meet p.toml",
+        "No image breaks a rule of it.",
+        "Nothing changed since rows.jsonl.",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let place = format!("<time datetime=\"{0}\">{0}</time> · <bdi>from rows.jsonl</bdi></p>", fleet::AS_OF);
+    assert!(page.contains(&place) && !page.contains("id=\"storage-title\""));
+}
+
+/// A store in which some images could share layers with their bases, and one of them that is judged by a policy.
+fn squashed() -> World {
+    let world = World::new();
+    let platform = |name: &str, folder: &str, day: &str| {
+        Image::new(name).created(day).layer(support::files(folder, support::BASE_FILES))
+    };
+    let squash = |name: &str, bases: &[&str], own: usize| {
+        let layer = bases.iter().fold(Layer::new(), |layer, folder| {
+            (0..support::BASE_FILES).fold(layer, |layer, at| {
+                let path = format!("{folder}/{at:02}");
+                layer.file(&path, format!("{path}\n").repeat(10_000 / (path.len() + 1)))
+            })
+        });
+        let layer = (0..own).fold(layer, |layer, at| {
+            layer.file(format!("srv/{name}/{at}"), format!("{name}{at}\n").repeat(2_000))
+        });
+        Image::new(name).created("2026-06-01T00:00:00Z").layer(layer)
+    };
+    let mut images = vec![
+        platform("platform/jvm:2026.01", "usr/lib/jvm", "2026-01-01T00:00:00Z"),
+        platform("platform/python:2026.02", "usr/lib/python", "2026-02-01T00:00:00Z"),
+        platform("platform/node:2026.03", "usr/lib/node", "2026-03-01T00:00:00Z"),
+    ];
+    for (at, team) in ["payments", "ledger", "search", "fraud", "data"].into_iter().enumerate() {
+        images.push(squash(&format!("{team}/api:1"), &["usr/lib/jvm"], 2 + at * 3));
+        if at < 3 {
+            images.push(squash(&format!("{team}/worker:1"), &["usr/lib/python"], 4 + at * 5));
+        }
+    }
+    images.push(squash("mobile/web:1", &["usr/lib/node"], 9));
+    images.push(
+        platform("platform/jvm:2026.01", "usr/lib/jvm", "2026-01-01T00:00:00Z")
+            .named("shop/api:1")
+            .layer(support::files("srv/shop", 9)),
+    );
+    world.save("images.tar", &images);
+    assert_eq!(world.run(&["ingest", "images.tar"]).status, 0);
+    world
+}
+
+#[test]
+fn what_could_be_shared_is_told_as_the_savings_tell_it() {
+    let world = squashed();
+    let ran = world.run(&["report", "-o", "fleet.html"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let savings = world.json(&["savings", "--json"]);
+    let groups: Vec<&Value> = savings.iter().filter(|row| row["kind"] == "base").collect();
+    let Some(page) = browser::open("what_could_be_shared_is_told", Path::new("/dev/null"), WINDOW) else {
+        return;
+    };
+    // It is there without a script.
+    page.run_no_scripts();
+    page.go(&browser::address(&world.path("fleet.html")));
+    assert_eq!(
+        page.texts(".savings tbody th"),
+        ["platform/jvm:2026.01", "platform/python:2026.02", "platform/node:2026.03"]
+    );
+    let told = page.texts(".savings tbody td:nth-child(3)");
+    let images: Vec<String> = groups.iter().map(|group| group["images"].to_string()).collect();
+    assert_eq!(
+        (told, images),
+        (vec!["5".to_owned(), "3".into(), "1".into()], vec!["5".to_owned(), "3".into(), "1".into()])
+    );
+    for (at, column) in [(5, "bytes"), (6, "saved_bytes")] {
+        for (told, group) in page.texts(&format!(".savings tbody td:nth-child({at})")).iter().zip(&groups) {
+            let expected = group[column].as_f64().unwrap();
+            assert!((number(told).unwrap() - expected).abs() < 0.01 * expected, "{told} is not {expected}");
+        }
+    }
+    assert_eq!(page.complaints(), [""; 0]);
 }
 
 #[test]
@@ -289,7 +523,10 @@ const CONTRASTS: &str = r"(() => {
 #[test]
 fn texts_can_be_read_in_light_and_dark() {
     let world = World::new();
-    let Some(page) = fleet_of_300("texts_can_be_read_in_light_and_dark", &world) else { return };
+    let Some(page) = browser::open("texts_can_be_read_in_light_and_dark", &judged(&world), WINDOW) else {
+        return;
+    };
+    page.wait(READY);
     let colour = || page.get("getComputedStyle(document.body).backgroundColor");
     let mut seen = Vec::new();
     for theme in ["light", "dark"] {
@@ -308,7 +545,7 @@ fn texts_can_be_read_in_light_and_dark() {
     page.prefer("light");
     page.click("#theme");
     assert_eq!(colour(), seen[1]);
-    page.go(&browser::address(&world.path("fleet.html")));
+    page.go(&browser::address(&world.path("judged.html")));
     page.wait(READY);
     assert_eq!((colour(), page.text("#theme")), (seen[1].clone(), "Light theme".into()));
 }
@@ -316,7 +553,10 @@ fn texts_can_be_read_in_light_and_dark() {
 #[test]
 fn a_page_fits_narrow_and_wide_windows() {
     let world = World::new();
-    let Some(page) = fleet_of_300("a_page_fits_narrow_and_wide_windows", &world) else { return };
+    let Some(page) = browser::open("a_page_fits_narrow_and_wide_windows", &judged(&world), WINDOW) else {
+        return;
+    };
+    page.wait(READY);
     for width in [400, 800, 1600] {
         page.resize((width, 900));
         page.wait(&format!("innerWidth === {width}"));
@@ -363,7 +603,7 @@ fn ten_thousand_images_are_no_burden() {
 fn hostile_names_are_text_and_nothing_else() {
     let world = World::new();
     let rows = fleet::hostile();
-    let file = tell(&world, &rows);
+    let file = tell_hostile(&world, &rows);
     let Some(page) = browser::open("hostile_names_are_text_and_nothing_else", &file, WINDOW) else { return };
     page.wait(READY);
     let scripts =
@@ -383,6 +623,14 @@ fn hostile_names_are_text_and_nothing_else() {
         look("a panel");
     }
     page.press("Escape");
+    let all = |names: &[&str]| names.iter().map(|name| harmless(name)).collect::<Vec<_>>();
+    page.click("#changes summary");
+    same(page.texts(".gone tbody th"), all(&fleet::HOSTILE[2..12]));
+    assert!(page.text(".verdict").contains("13 of 13 images break <img src=x onerror=window.harmed=7>.toml"));
+    assert!(page.text("#changes .what").contains("Since <script>window.harmed = 8<!-- .jsonl."));
+    page.click("[data-change=moved]");
+    look("a filter");
+    page.run("document.getElementById('reset').click()");
     for _ in 0..3 {
         page.click(".cell:not(.root):last-child");
         look("the tree");
@@ -390,6 +638,33 @@ fn hostile_names_are_text_and_nothing_else() {
     page.run("document.querySelectorAll('details').forEach((d) => d.open = true)");
     look("the lists");
     assert_eq!(page.get("document.documentElement.scrollWidth <= innerWidth"), true);
+}
+
+/// The page of these rows, judged and compared with files whose names want harm as well: each image stood on another base,
+/// which is named in all messages, and some are gone.
+fn tell_hostile(world: &World, rows: &[Value]) -> PathBuf {
+    let policy = "<img src=x onerror=window.harmed=7>.toml";
+    let old = "<script>window.harmed = 8<!-- .jsonl";
+    fs::write(world.path(policy), "[base]\nallow = []\nuncertain = \"error\"\n").unwrap();
+    let earlier = rows.iter().zip(rows.iter().rev()).map(|(row, other)| {
+        let mut row = row.clone();
+        row["base"]["images"][0]["id"] = json!(fleet::id("another"));
+        row["base"]["names"] = json!([format!("was {}", other["source"].as_str().unwrap())]);
+        row
+    });
+    let gone = fleet::HOSTILE.iter().skip(2).map(|name| {
+        let mut row = rows[0].clone();
+        (row["image"]["id"], row["image"]["names"]) =
+            (json!(fleet::id(&format!("gone {name}"))), json!([name]));
+        (row["image"]["platform"], row["base"]["names"]) = (json!(format!("gone {name}")), json!([name]));
+        row
+    });
+    fs::write(world.path(old), fleet::lines(&earlier.chain(gone).collect::<Vec<_>>())).unwrap();
+    fs::write(world.path("rows.jsonl"), fleet::lines(rows)).unwrap();
+    let args = ["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "--policy", policy, "--diff", old];
+    let ran = world.run(&[&args[..], &["-o", "fleet.html"]].concat());
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    world.path("fleet.html")
 }
 
 /// Characters that move the cursor or change the direction are written as escapes.
@@ -403,7 +678,7 @@ fn harmless(name: &str) -> String {
 #[test]
 fn without_a_script_the_figures_are_there() {
     let world = World::new();
-    let file = tell(&world, &fleet::rows(300));
+    let file = judged(&world);
     let Some(page) = browser::open("without_a_script_the_figures_are_there", Path::new("/dev/null"), WINDOW)
     else {
         return;
@@ -414,6 +689,13 @@ fn without_a_script_the_figures_are_there() {
     assert_eq!(page.texts(".bars svg").len(), 20);
     assert_eq!(page.texts(".columns .value").iter().filter(|text| !text.is_empty()).count(), 12);
     assert_eq!(page.texts("noscript p").len(), 1);
+    assert_eq!(page.texts("#changes .counts strong").len(), 5);
+    page.run("document.querySelector('#changes details').open = true");
+    assert_eq!(page.texts(".gone tbody tr").len(), 10);
+    assert_eq!(
+        (page.texts(".verdict strong"), page.texts("#policy li").len()),
+        (vec!["✗ Policy broken".into()], 3)
+    );
     assert_eq!(page.texts("#tree, #search, #theme"), [""; 0]);
 }
 
@@ -455,7 +737,8 @@ fn a_checker_of_accessibility_finds_nothing() {
 #[ignore = "takes pictures for the documentation: just screenshots"]
 fn pictures_are_taken() {
     let world = World::new();
-    let Some(page) = fleet_of_300("pictures_are_taken", &world) else { return };
+    let Some(page) = browser::open("pictures_are_taken", &judged(&world), WINDOW) else { return };
+    page.wait(READY);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report");
     fs::create_dir_all(&folder).unwrap();
     let take = |name: &str, of: Option<&str>| fs::write(folder.join(name), page.picture(of)).unwrap();
@@ -465,6 +748,8 @@ fn pictures_are_taken() {
     page.prefer("dark");
     take("dark.png", None);
     page.prefer("light");
+    page.run("document.querySelector('.pair:has(#changes)').style.marginBottom = '3rem'");
+    take("changes.png", Some(".pair:has(#changes)"));
     page.run("document.querySelector('.cell.family').click()");
     take("tree.png", Some("section:has(#tree)"));
     page.run("document.querySelector('#search').value = 'platform python'; document.querySelector('#search').dispatchEvent(new Event('input'))");
@@ -477,4 +762,11 @@ fn pictures_are_taken() {
     page.run("document.querySelector('#panel').close(); scrollTo({ top: 0, behavior: 'instant' })");
     page.resize((400, 900));
     take("narrow.png", None);
+
+    let world = squashed();
+    assert_eq!(world.run(&["report", "-o", "fleet.html"]).status, 0);
+    page.resize((1280, 900));
+    page.go(&browser::address(&world.path("fleet.html")));
+    page.wait(READY);
+    take("storage.png", Some("section:has(#storage-title)"));
 }

@@ -208,7 +208,9 @@ pub struct Report {
     #[arg(long, value_name = "FILE")]
     pub diff: Option<PathBuf>,
     /// Tell the rows of an earlier report again, without a store: its file of JSON lines
-    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "labels", "platform", "since", "current", "policy", "diff"])]
+    ///
+    /// What they remark is told as it was, unless they are judged again with --policy; what changed, unless --diff.
+    #[arg(long, value_name = "FILE", requires = "as_of", conflicts_with_all = ["resume", "jobs", "images", "exclude", "labels", "platform", "since", "current"])]
     pub from: Option<PathBuf>,
     /// Go on where a report of the same images to the same first FILE was stopped
     #[arg(long)]

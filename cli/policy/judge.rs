@@ -59,7 +59,8 @@ impl Judge {
         }
         row.remarks.retain_mut(|remark| self.grade(remark, row.freshness.as_ref().map(|fresh| fresh.newer)));
         if let Some(base) = row.finding.base.as_ref().filter(|_| row.finding.verdict == Verdict::Base) {
-            let told = [self.named(base), self.aged(base), self.sure(row.finding.confidence)];
+            let fresh = if row.freshness.is_none() { self.undated(base) } else { None };
+            let told = [self.named(base), self.aged(base), fresh, self.sure(row.finding.confidence)];
             row.remarks.extend(told.into_iter().flatten());
         }
         row.remarks.extend(held.iter().map(|held| self.holding(held)));
@@ -145,6 +146,15 @@ impl Judge {
         let days = self.as_of.days_since(made);
         let is_older = days > i64::from(max);
         is_older.then(|| error(Rule::BaseTooOld, format!("{own} is {days} days old; {max} are allowed")))?
+    }
+
+    /// Of a base without a name or a date nobody can say how many newer ones there are.
+    fn undated(&self, base: &Base) -> Option<Remark> {
+        let max = self.policy.base.max_newer?;
+        let level = self.policy.base.undated.level()?;
+        let own = told(&base.names);
+        let message = format!("how many newer ones than {own} are stored is not known; {max} are allowed");
+        Some(Remark::new(Rule::BaseOutdated, level, message))
     }
 
     fn sure(&self, confidence: f64) -> Option<Remark> {

@@ -1,32 +1,97 @@
 //! The rows of an earlier report, told again without what they were made from.
+//!
+//! What they remark and what they say of changes is told as it is, unless they are judged or compared again.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Context;
-use layerprint_query::Row;
+use layerprint_query::{ChangeKind, Row};
+use layerprint_store::id::ImageId;
 
+use super::diff::{Gone, Old, Stored};
 use super::outputs::Outputs;
 use super::spool::Spool;
 use super::{Report, told};
 use crate::args;
+use crate::day::Day;
 use crate::error::Status;
+use crate::output::plain;
+use crate::policy::{Judge, Policy};
+use crate::progress::complain;
 
 /// Reads lines of JSON and writes them in other formats.
 pub fn run(command: &args::Report, outputs: &Outputs, rows: &Path) -> anyhow::Result<Status> {
-    let context = || rows.display().to_string();
-    let spool = Spool::unnamed()?;
-    let mut images = Vec::new();
-    for (at, line) in BufReader::new(File::open(rows).with_context(context)?).lines().enumerate() {
-        let row: Row = serde_json::from_str(&line.with_context(context)?)
-            .with_context(|| format!("{}: line {} is no row of a report", rows.display(), at + 1))?;
-        if !spool.has(&row.finding.image.id) {
-            images.push(row.finding.image.id);
-        }
-        spool.add(&row).context("cannot keep a row")?;
-    }
     let as_of = command.as_of.context("--from needs --as-of DAY: rows do not say it")?;
-    outputs.write(&Report::of(images, spool, as_of, told("rows of", rows))?)?;
-    Ok(Status::Done)
+    let judge = command.policy.as_deref().map(|policy| judge(policy, as_of)).transpose()?;
+    let old = command.diff.as_deref().map(Old::read).transpose()?;
+    let read = Lines::read(rows)?;
+    let mut report = Report::of(read.images, read.spool, as_of, told("from", rows))?;
+    report.is_told = true;
+    report.judge = judge;
+    report.gone = read.has_changes.then_some(read.gone);
+    report.compare(command, old, &read.stored);
+    report.tell(command, outputs)
+}
+
+/// Which images hold a file only a store can tell.
+fn judge(policy: &Path, as_of: Day) -> anyhow::Result<Judge> {
+    let read = Policy::read(policy)?;
+    if !read.files.is_empty() {
+        anyhow::bail!("{}: rows do not tell which images hold a file: leave out --from", policy.display());
+    }
+    let judge = Judge::new(read, as_of, HashMap::new());
+    judge.ended().for_each(|ended| complain(&plain(&ended)));
+    Ok(judge)
+}
+
+/// What a file of rows says.
+struct Lines {
+    images: Vec<ImageId>,
+    spool: Spool,
+    stored: Stored,
+    gone: Vec<Gone>,
+    has_changes: bool,
+}
+
+impl Lines {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let context = || path.display().to_string();
+        let mut read = Self {
+            images: Vec::new(),
+            spool: Spool::unnamed()?,
+            stored: Stored::default(),
+            gone: Vec::new(),
+            has_changes: false,
+        };
+        for (at, line) in BufReader::new(File::open(path).with_context(context)?).lines().enumerate() {
+            let line = line.with_context(context)?;
+            read.add(&line)
+                .with_context(|| format!("{}: line {} is no row of a report", path.display(), at + 1))?;
+        }
+        Ok(read)
+    }
+
+    /// Of an image that is not stored any more there is no row, but a line.
+    fn add(&mut self, line: &str) -> anyhow::Result<()> {
+        let row: Row = match serde_json::from_str(line) {
+            Ok(row) => row,
+            Err(error) => return self.add_gone(line).ok_or_else(|| error.into()),
+        };
+        let image = &row.finding.image;
+        if !self.spool.has(&image.id) {
+            self.images.push(image.id);
+        }
+        self.has_changes |= row.change.is_some();
+        self.stored.add(image.id, image.names.iter().cloned(), &image.platform);
+        self.spool.add(&row).context("cannot keep a row")
+    }
+
+    fn add_gone(&mut self, line: &str) -> Option<()> {
+        let gone: Gone = serde_json::from_str(line).ok()?;
+        self.has_changes = true;
+        (gone.change.kind == ChangeKind::Gone).then(|| self.gone.push(gone))
+    }
 }

@@ -1,14 +1,14 @@
 //! How old bases are: by quarter of the year in which they were made, with how many images stand on each.
 //!
-//! Dates are what configurations say. Some builders write none, or the first of 1970 or 1980, so that the same input gives
-//! the same bytes: what comes before containers did is no date.
+//! Dates are what configurations say, but for those that mean nothing: `Base::created` passes over them.
+
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::overview::Overview;
+use super::overview::{Made, Overview};
+use crate::day::Day;
 
-/// Docker's first release. What claims to be older says nothing.
-const FIRST: Date = Date::constant(2013, 3, 1);
 /// Quarters that a chart shows; the first stands for all before it, too.
 const QUARTERS_MAX: usize = 24;
 
@@ -56,30 +56,28 @@ pub struct Ages {
 }
 
 impl Ages {
-    pub fn of(overview: &Overview, as_of: Date) -> Self {
-        let mut ages = Self::default();
-        let mut days = Vec::new();
-        let mut dated = Vec::new();
-        for base in overview.bases.iter().filter(|base| base.images > 0) {
-            match base.created.as_deref().and_then(date) {
-                Some(date) => {
-                    days.push((days_between(date, as_of), base.images));
-                    dated.push((Quarter::of(date), base));
-                }
-                None => ages.undated += base.images,
-            }
-        }
-        ages.median_days = median(days);
-        let Some(last) = dated.iter().map(|(quarter, _)| *quarter).max() else { return ages };
-        let earliest = dated.iter().map(|(quarter, _)| *quarter).min().unwrap_or(last);
+    pub fn of(overview: &Overview, as_of: Day) -> Self {
+        let known = || overview.made.iter().filter_map(|(day, made)| Some(((*day)?, made)));
+        let mut ages = Self {
+            undated: overview.made.get(&None).map_or(0, Made::images),
+            median_days: median(known().map(|(day, made)| (as_of.days_since(day), made.images())).collect()),
+            ..Self::default()
+        };
+        let quarters = || known().map(|(day, _)| Quarter::of(day.date()));
+        // Days come in order.
+        let (Some(earliest), Some(last)) = (quarters().next(), quarters().next_back()) else { return ages };
         let first = earliest.max(Quarter(last.0 + 1 - i32::try_from(QUARTERS_MAX).expect("a small number")));
         ages.has_earlier = first > earliest;
         ages.quarters = (first.0..=last.0).map(|at| AgeSum::none(Quarter(at))).collect();
-        for (quarter, base) in dated {
-            let at = usize::try_from(quarter.0 - first.0).unwrap_or(0);
-            let sum = &mut ages.quarters[at];
-            sum.bases += 1;
-            *if base.is_outdated() { &mut sum.outdated } else { &mut sum.current } += base.images;
+        let mut bases = vec![BTreeSet::<usize>::new(); ages.quarters.len()];
+        for (day, made) in known() {
+            let at = usize::try_from(Quarter::of(day.date()).0 - first.0).unwrap_or(0);
+            bases[at].extend(&made.bases);
+            ages.quarters[at].current += made.current;
+            ages.quarters[at].outdated += made.outdated;
+        }
+        for (quarter, bases) in ages.quarters.iter_mut().zip(bases) {
+            quarter.bases = bases.len() as u64;
         }
         ages
     }
@@ -93,16 +91,6 @@ impl AgeSum {
     pub fn images(&self) -> u64 {
         self.current + self.outdated
     }
-}
-
-/// Returns the day of a time as configurations have it, if it says something.
-pub fn date(time: &str) -> Option<Date> {
-    let date: Date = time.get(..10)?.parse().ok()?;
-    (date >= FIRST).then_some(date)
-}
-
-pub fn days_between(from: Date, to: Date) -> i64 {
-    (to - from).get_days().into()
 }
 
 /// The middle of values that occur so many times each.
@@ -120,14 +108,6 @@ fn median(mut values: Vec<(i64, u64)>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_that_say_nothing_are_none() {
-        let none =
-            ["", "1970-01-01T00:00:00Z", "1980-01-01T00:00:01Z", "0001-01-01T00:00:00Z", "2025-13-01", "20é"];
-        assert_eq!(none.map(date), [None; 6]);
-        assert_eq!(date("2025-03-31T23:59:59.999Z"), Some(Date::constant(2025, 3, 31)));
-    }
 
     #[test]
     fn quarters_are_those_of_the_calendar() {

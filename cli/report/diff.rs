@@ -31,8 +31,31 @@ struct OldImage {
     before: Before,
 }
 
+/// The images that there are, with names and platforms.
+#[derive(Default)]
+pub struct Stored {
+    ids: HashSet<ImageId>,
+    names: HashSet<(String, String)>,
+}
+
+impl Stored {
+    pub fn of(fleet: &Fleet) -> Self {
+        let mut stored = Self::default();
+        for image in fleet.images() {
+            let names = image.names.iter().map(|(name, _)| name.clone());
+            stored.add(image.id, names, &image.platform.to_string());
+        }
+        stored
+    }
+
+    pub fn add(&mut self, id: ImageId, names: impl Iterator<Item = String>, platform: &str) {
+        self.ids.insert(id);
+        self.names.extend(names.map(|name| (name, platform.to_owned())));
+    }
+}
+
 /// An image that is not stored any more.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gone {
     /// Its first name, or its ID.
     pub source: String,
@@ -139,18 +162,12 @@ impl Old {
     }
 
     /// Returns the images that are meant and not stored any more, by name.
-    pub fn gone(&self, fleet: &Fleet, meant: &args::Selection) -> Vec<Gone> {
+    pub fn gone(&self, stored: &Stored, meant: &args::Selection) -> Vec<Gone> {
         let is_of = |platform: &str| meant.platform.as_ref().is_none_or(|told| told.to_string() == platform);
-        let (mut ids, mut names) = (HashSet::new(), HashSet::new());
-        for image in fleet.images() {
-            let platform = image.platform.to_string();
-            names.extend(image.names.iter().map(|(name, _)| (name.clone(), platform.clone())));
-            ids.insert(image.id);
-        }
         let is_named = |image: &OldImage| {
-            image.names.iter().any(|name| names.contains(&(name.clone(), image.platform.clone())))
+            image.names.iter().any(|name| stored.names.contains(&(name.clone(), image.platform.clone())))
         };
-        let is_stored = |image: &OldImage| ids.contains(&image.id) || is_named(image);
+        let is_stored = |image: &OldImage| stored.ids.contains(&image.id) || is_named(image);
         let is_meant = |image: &&OldImage| {
             is_of(&image.platform) && meant.means(image.names.iter().map(String::as_str), &image.id)
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use layerprint_query::{Asked, Holding, Level, who_has};
+use layerprint_query::{Asked, Holding, Level, Remark, Row, who_has};
 use layerprint_store::id::{ContentId, ImageId};
 
 use super::Report;
@@ -24,9 +24,14 @@ pub struct Gate {
     pub images: u64,
     /// Those that break the policy.
     pub offenders: u64,
+    /// How often they do.
+    pub offences: u64,
     /// Those that are not asked.
     pub exempt: u64,
 }
+
+/// Offences that are listed beside files.
+const OFFENCES_MAX: usize = 100;
 
 /// Makes ready to judge: looks for forbidden files in all stored images.
 pub fn judge(global: &Global, published: &Published, policy: Policy, as_of: Day) -> anyhow::Result<Judge> {
@@ -63,12 +68,13 @@ impl Gate {
     /// Counts who breaks the policy.
     pub fn of(report: &Report, policy: Option<&Path>) -> anyhow::Result<Option<Self>> {
         let (Some(judge), Some(policy)) = (&report.judge, policy) else { return Ok(None) };
-        let mut gate = Self { policy: policy.to_owned(), images: 0, offenders: 0, exempt: 0 };
+        let mut gate = Self { policy: policy.to_owned(), images: 0, offenders: 0, offences: 0, exempt: 0 };
         for row in report.rows() {
             let row = row?;
-            let is_offender = row.remarks.iter().any(|remark| remark.level == Level::Error);
+            let offences = row.remarks.iter().filter(|remark| remark.level == Level::Error).count() as u64;
             gate.images += 1;
-            gate.offenders += u64::from(is_offender);
+            gate.offences += offences;
+            gate.offenders += u64::from(offences > 0);
             gate.exempt += u64::from(judge.exemption(&row).is_some());
         }
         Ok(Some(gate))
@@ -87,14 +93,33 @@ impl Gate {
         format!("policy {}: {broken}{exempt}", self.policy.display())
     }
 
-    /// Says it, unless it was read on the page, and returns how it ends.
-    pub fn tell(&self, is_told: bool) -> Status {
+    /// Says it with who breaks the policy, unless it was read on the page, and returns how it ends.
+    pub fn tell(&self, report: &Report, is_told: bool) -> anyhow::Result<Status> {
         if self.offenders == 0 {
-            return Status::Done;
+            return Ok(Status::Done);
         }
         if !is_told {
             complain(&plain(&self.told()));
+            let mut told = offences(report).take(OFFENCES_MAX);
+            told.try_for_each(|offence| offence.map(|told| complain(&plain(&told))))?;
+            if self.offences > OFFENCES_MAX as u64 {
+                complain(&format!("  and {} more", counted(self.offences - OFFENCES_MAX as u64, "offence")));
+            }
         }
-        Status::Nothing
+        Ok(Status::Nothing)
     }
+}
+
+/// Returns a line for each offence.
+fn offences(report: &Report) -> impl Iterator<Item = anyhow::Result<String>> {
+    let lines = |row: Row| {
+        let is_error = |remark: &Remark| remark.level == Level::Error;
+        let remarks = row.remarks.into_iter().filter(is_error);
+        let source = row.finding.source;
+        remarks.map(move |remark| format!("  {source}  {}  {}", remark.rule.word(), remark.message))
+    };
+    report.rows().flat_map(move |row| match row {
+        Ok(row) => lines(row).map(Ok).collect::<Vec<_>>(),
+        Err(error) => vec![Err(error)],
+    })
 }

@@ -5,16 +5,17 @@
 //! known of each image are drawn by the script from `data`. Rows are read twice and never held: once for the figures, once
 //! to be written.
 
+mod changes;
 mod charts;
 mod data;
+mod gate;
+mod storage;
 mod view;
 
 use std::io::Write;
 
-use anyhow::Context;
 use askama::Template;
 use data_encoding::BASE64;
-use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
 use super::Report;
@@ -43,9 +44,8 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     for row in report.rows() {
         overview.add(&row?);
     }
-    let as_of: Date = report.as_of.to_string().parse().context("a day that is none")?;
-    let ages = Ages::of(&overview, as_of);
-    Head::of(report, as_of, &overview, &ages).write_into(out)?;
+    let ages = Ages::of(&overview, report.as_of);
+    Head::of(report, &overview, &ages).write_into(out)?;
     data::write(out, &overview, report.rows())?;
     Ok(Tail { script: SCRIPT }.write_into(out)?)
 }

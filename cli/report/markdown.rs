@@ -98,7 +98,7 @@ fn write_answers(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         line(out, &[answer.told().into(), count(*images), share(*images, summary.images)])?;
     }
     let new = share(summary.new_bytes, summary.content_bytes);
-    line(out, &["bytes that no base has".into(), bytes(summary.new_bytes), new])
+    line(out, &["bytes in no named image".into(), bytes(summary.new_bytes), new])
 }
 
 fn groups(

@@ -20,11 +20,12 @@ impl Outputs {
     pub fn of(global: &Global, command: &args::Report) -> anyhow::Result<Self> {
         let told = command.format.or(global.json.then_some(Format::Jsonl));
         let mut files = Vec::new();
-        for path in &command.output {
+        for path in command.output.iter().filter(|path| !is_stdout(path)) {
             let format = told.or_else(|| Format::of_path(path)).with_context(|| unknown(path))?;
             files.push((path.clone(), format));
         }
-        let stdout = files.is_empty().then(|| told.unwrap_or(Format::Text));
+        let is_printed = files.is_empty() || command.output.iter().any(|path| is_stdout(path));
+        let stdout = is_printed.then(|| told.unwrap_or(Format::Text));
         Ok(Self { files, stdout })
     }
 
@@ -64,6 +65,11 @@ impl Outputs {
             None => Ok(()),
         }
     }
+}
+
+/// `-` is standard output, as everywhere.
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 fn unknown(path: &Path) -> String {

@@ -3,12 +3,13 @@
 //! Holds what there are distinct bases of, never the rows. The same rows in the same order give the same figures. Knows
 //! nothing of how they are drawn.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use layerprint_query::{Base, Kind, Level, Row, Rule, Verdict, family};
+use layerprint_query::{Base, ChangeKind, Kind, Level, Row, Rule, Verdict, family};
 use layerprint_store::id::ImageId;
 
 use super::summary::Answer;
+use crate::day::Day;
 
 /// Images of which the same is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,6 +59,23 @@ impl BaseSum {
     }
 }
 
+/// The bases that were made at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Places in the list of bases.
+    pub bases: BTreeSet<usize>,
+    /// Images on them of which none newer is stored, or of which that is not known.
+    pub current: u64,
+    /// Images on them of which newer ones are stored.
+    pub outdated: u64,
+}
+
+impl Made {
+    pub fn images(&self) -> u64 {
+        self.current + self.outdated
+    }
+}
+
 /// The figures of all rows.
 #[derive(Debug, Default)]
 pub struct Overview {
@@ -68,7 +86,12 @@ pub struct Overview {
     pub outdated: u64,
     /// In the order in which rows name them.
     pub bases: Vec<BaseSum>,
+    /// Images with such remarks: each once, however many it has.
     pub remarks: BTreeMap<(Rule, Level), u64>,
+    /// Images by what became of them since an earlier report.
+    pub changes: BTreeMap<ChangeKind, u64>,
+    /// What was made when; nothing where no date is known.
+    pub made: BTreeMap<Option<Day>, Made>,
     families: BTreeMap<String, FamilySum>,
     by_names: HashMap<Vec<String>, usize>,
     by_id: HashMap<ImageId, usize>,
@@ -80,8 +103,10 @@ impl Overview {
         let answer = Answer::of(row);
         self.add_answer(row, answer);
         self.outdated += u64::from(row.freshness.as_ref().is_some_and(|fresh| fresh.newer > 0));
-        for remark in &row.remarks {
-            *self.remarks.entry((remark.rule, remark.level)).or_default() += 1;
+        let remarks: BTreeSet<_> = row.remarks.iter().map(|remark| (remark.rule, remark.level)).collect();
+        remarks.into_iter().for_each(|remark| *self.remarks.entry(remark).or_default() += 1);
+        if let Some(change) = &row.change {
+            *self.changes.entry(change.kind).or_default() += 1;
         }
         if let Some(base) = &row.finding.base {
             self.add_family(row, answer);
@@ -124,6 +149,7 @@ impl Overview {
         for member in &base.images {
             self.by_id.insert(member.id, at);
         }
+        self.add_made(row, base, at);
         let sum = &mut self.bases[at];
         sum.images += 1;
         sum.created = sum.created.take().or_else(|| base.created().map(str::to_owned));
@@ -131,6 +157,14 @@ impl Overview {
             sum.newer = sum.newer.max(Some(fresh.newer));
             sum.newest = fresh.newest.as_ref().map(|newest| newest.names.clone()).unwrap_or_default();
         }
+    }
+
+    /// A base may be several images, which were made at several times: each row says it of its own.
+    fn add_made(&mut self, row: &Row, base: &Base, at: usize) {
+        let made = self.made.entry(base.created().and_then(Day::of_rfc3339)).or_default();
+        let is_outdated = row.freshness.as_ref().is_some_and(|fresh| fresh.newer > 0);
+        made.bases.insert(at);
+        *if is_outdated { &mut made.outdated } else { &mut made.current } += 1;
     }
 
     fn enter(&mut self, names: &[String]) -> usize {
@@ -207,7 +241,8 @@ impl Overview {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use layerprint_query::Remark;
     use serde_json::{Value, json};
 
     use super::*;
@@ -217,7 +252,7 @@ mod tests {
     }
 
     /// A row of 100 bytes, 40 of them new; `on` names the base first and then what that stands on.
-    fn row(name: &str, verdict: &str, on: &[&str], newer: u64) -> Row {
+    pub fn row(name: &str, verdict: &str, on: &[&str], newer: u64) -> Row {
         let kin = |name: &&str| json!({ "names": [name], "evidence": "chain-id", "containment": 1.0, "set_id": id(name).replace("sha256", "blake3") });
         let base = on.first().map(|base| {
             json!({
@@ -261,7 +296,7 @@ mod tests {
             row("app:3", "base", &["debian:12"], 0),
             row("app:4", "family", &["python:4"], 0),
             row("app:5", "none", &[], 0),
-            Row { children: 1, ..row("debian:12", "none", &[], 0) },
+            Row { children: 1, is_base: true, ..row("debian:12", "none", &[], 0) },
         ];
         let told = overview(&rows);
         let images = told.answers.map(|sum| (sum.images, sum.bytes, sum.new_bytes));
@@ -274,6 +309,52 @@ mod tests {
         assert_eq!(bases, [("debian:12", 1, None), ("python:3", 2, Some(0))]);
         assert_eq!(told.images_above(), [3, 2]);
         assert_eq!((told.is_base(&rows[5]), told.is_base(&rows[0])), (Some(0), None));
+    }
+
+    /// Walks the tree from its roots. Returns how often each base is met.
+    fn met(overview: &Overview) -> Vec<usize> {
+        let mut met = vec![0; overview.bases.len()];
+        let is_root = |at: &usize| overview.bases[*at].parent.is_none();
+        let mut left: Vec<usize> = (0..overview.bases.len()).filter(is_root).collect();
+        while let Some(at) = left.pop() {
+            met[at] += 1;
+            left.extend((0..overview.bases.len()).filter(|above| overview.bases[*above].parent == Some(at)));
+        }
+        met
+    }
+
+    #[test]
+    fn images_that_are_bases_of_each_other_are_in_the_tree_once_each() {
+        let rings: [&[&[&str]]; 5] = [
+            &[&["a:1", "b:1"], &["b:1", "a:1"]],
+            &[&["a:1", "b:1", "a:1"], &["b:1", "a:1", "b:1"]],
+            &[&["a:1", "b:1", "c:1"], &["b:1", "c:1", "a:1"], &["c:1", "a:1", "b:1"]],
+            &[&["a:1", "b:1", "c:1", "a:1"], &["c:1", "a:1", "b:1", "c:1"], &["b:1", "c:1", "a:1"]],
+            &[&["app:1", "a:1", "b:1"], &["a:1", "b:1", "a:1"], &["b:1", "a:1"], &["app:2", "b:1", "a:1"]],
+        ];
+        for ring in rings {
+            let rows: Vec<Row> =
+                ring.iter().map(|row_| Row { children: 1, ..row(row_[0], "base", &row_[1..], 0) }).collect();
+            let told = overview(&rows);
+            assert_eq!(met(&told), vec![1; told.bases.len()], "{ring:?}");
+            // Each image is at the one base that it is itself, or at the one that it stands on.
+            for row in &rows {
+                let on = told.base_of(&row.finding.base.as_ref().unwrap().names);
+                assert!(told.is_base(row).or(on).is_some(), "{ring:?}");
+            }
+            let roots = (0..told.bases.len()).filter(|at| told.bases[*at].parent.is_none());
+            let above: u64 = roots.map(|at| told.images_above()[at]).sum();
+            assert_eq!(above, rows.len() as u64, "{ring:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_counts_once_for_a_rule_however_many_remarks_it_has() {
+        let mut held = row("app:1", "none", &[], 0);
+        let remark = |message: &str| Remark::new(Rule::FileForbidden, Level::Error, message.into());
+        held.remarks = vec![remark("one"), remark("two")];
+        let told = overview(&[held.clone(), held]);
+        assert_eq!(told.remarks, BTreeMap::from([((Rule::FileForbidden, Level::Error), 2)]));
     }
 
     #[test]

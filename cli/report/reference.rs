@@ -44,9 +44,9 @@ pub fn package_url(name: &str, id: Option<&ImageId>) -> Option<String> {
 /// Returns a relative reference of RFC 3986 that no other name has and that leads to no other folder.
 pub fn relative_uri(name: &str) -> String {
     let part = |part: &str| match part {
-        "" => "%00".to_owned(),
-        "." | ".." => format!("%00{part}"),
-        part => encoded(part),
+        "" | "." | ".." => format!("~{part}"),
+        // What begins like these is written so that it is not taken for one.
+        part => part.strip_prefix('~').map_or_else(|| encoded(part), |rest| format!("%7E{}", encoded(rest))),
     };
     name.split('/').map(part).collect::<Vec<_>>().join("/")
 }
@@ -110,8 +110,8 @@ mod tests {
         let cases = [
             ("registry.example:5000/a/b:1", "registry.example%3A5000/a/b%3A1"),
             ("javascript:alert(1)", "javascript%3Aalert%281%29"),
-            ("/etc/passwd", "%00/etc/passwd"),
-            ("../../x", "%00../%00../x"),
+            ("/etc/passwd", "~/etc/passwd"),
+            ("../../x", "~../~../x"),
             ("a\n\u{e9}?#", "a%0A%C3%A9%3F%23"),
         ];
         for (name, expected) in cases {

@@ -1,8 +1,8 @@
 //! A report in figures: sums by verdict, family, base and remark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use layerprint_query::{Evidence, Row, Rule, Verdict};
+use layerprint_query::{Evidence, Kind, Row, Rule, Verdict};
 
 use super::Report;
 use crate::day::Day;
@@ -17,7 +17,7 @@ pub struct Summary {
     pub images: u64,
     /// Sum of the sizes of their contents, those of each image counted once.
     pub content_bytes: u64,
-    /// What of that no base of theirs has.
+    /// What of that is in no stored image that is named.
     pub new_bytes: u64,
     /// Images by what is said of them.
     pub verdicts: BTreeMap<Answer, u64>,
@@ -36,7 +36,7 @@ pub struct Summary {
 pub struct Remarked {
     /// How many.
     pub images: u64,
-    /// The first of them: image and message.
+    /// The first of them: image and what is said first.
     pub examples: Vec<(String, String)>,
 }
 
@@ -77,15 +77,10 @@ impl Summary {
         let content_bytes = row.finding.image.content_bytes;
         self.images += 1;
         self.content_bytes = self.content_bytes.saturating_add(content_bytes);
-        self.new_bytes = self.new_bytes.saturating_add(row.finding.new.bytes);
+        let new = row.made_of.iter().filter(|part| part.kind == Kind::New);
+        self.new_bytes = new.fold(self.new_bytes, |sum, part| sum.saturating_add(part.bytes));
         *self.verdicts.entry(Answer::of(row)).or_default() += 1;
-        for remark in &row.remarks {
-            let remarked = self.remarks.entry(remark.rule).or_default();
-            remarked.images += 1;
-            if remarked.examples.len() < EXAMPLES_MAX {
-                remarked.examples.push((row.finding.source.clone(), remark.message.clone()));
-            }
-        }
+        self.add_remarks(row);
         let Some(base) = row.finding.base.as_ref().filter(|_| row.finding.verdict == Verdict::Base) else {
             return;
         };
@@ -105,6 +100,20 @@ impl Summary {
 }
 
 impl Summary {
+    /// An image counts once for a rule, however many remarks it has of it: forbidden files are told one by one.
+    fn add_remarks(&mut self, row: &Row) {
+        let mut seen = BTreeSet::new();
+        for remark in row.remarks.iter().filter(|remark| seen.insert(remark.rule)) {
+            let remarked = self.remarks.entry(remark.rule).or_default();
+            remarked.images += 1;
+            if remarked.examples.len() < EXAMPLES_MAX {
+                let more = row.remarks.iter().filter(|other| other.rule == remark.rule).count() - 1;
+                let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+                remarked.examples.push((row.finding.source.clone(), format!("{}{more}", remark.message)));
+            }
+        }
+    }
+
     /// Returns the age that half of the bases have at most, in days.
     pub fn median_age_days(&self) -> Option<i64> {
         self.base_ages_days.get(self.base_ages_days.len() / 2).copied()
@@ -133,5 +142,26 @@ impl Answer {
             Self::IsBase => "none; others are built on it",
             Self::Unknown => "none known",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use layerprint_query::{Level, Remark};
+
+    use super::super::overview::tests::row;
+    use super::*;
+
+    #[test]
+    fn an_image_counts_once_for_a_rule_however_many_files_it_holds() {
+        let remark = |message: &str| Remark::new(Rule::FileForbidden, Level::Error, message.into());
+        let mut summary = Summary::default();
+        for (name, messages) in [("app:1", &["one", "two", "three"][..]), ("app:2", &["four"])] {
+            let remarks = messages.iter().map(|message| remark(message)).collect();
+            summary.add(&Row { remarks, ..row(name, "none", &[], 0) }, "2026-07-01".parse().expect("a day"));
+        }
+        let told = &summary.remarks[&Rule::FileForbidden];
+        let examples: Vec<_> = told.examples.iter().map(|(image, text)| (&**image, &**text)).collect();
+        assert_eq!((told.images, examples), (2, vec![("app:1", "one; and 2 more"), ("app:2", "four")]));
     }
 }

@@ -74,7 +74,7 @@ fn verdicts(summary: &Summary) -> Table {
         rows.add_row([answer.told().to_owned(), count(*images), share(*images, summary.images)]);
     }
     let new = share(summary.new_bytes, summary.content_bytes);
-    rows.add_row(["bytes that no base has".to_owned(), bytes(summary.new_bytes), new]);
+    rows.add_row(["bytes in no named image".to_owned(), bytes(summary.new_bytes), new]);
     align_right(&mut rows, &[1, 2]);
     rows
 }

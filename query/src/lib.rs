@@ -74,7 +74,7 @@ pub use finding::{Base, Evidence, Finding, ImageFacts, Kin, Member, New, RunnerU
 pub use fleet::{Fleet, FleetImage, Freshness, Newest, family};
 pub use known::Known;
 pub use labels::labels;
-pub use made_of::{Kind, MadeOf};
+pub use made_of::{Kind, MadeOf, without_relatives};
 pub use questions::Questions;
 pub use reference::{Reference, family_of, repository_of};
 pub use remarks::remarks;

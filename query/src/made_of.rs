@@ -66,6 +66,16 @@ struct Maker {
     names: Vec<String>,
 }
 
+/// Returns the same without relatives, whose part is new: a base is like what is built on it, which is not where it comes from.
+pub fn without_relatives(parts: Vec<MadeOf>) -> Vec<MadeOf> {
+    let is_rest = |part: &MadeOf| matches!(part.kind, Kind::Relative | Kind::New);
+    let (rest, mut parts): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_rest);
+    let contents = rest.iter().map(|part| part.contents).sum();
+    let bytes = rest.iter().map(|part| part.bytes).fold(0, u64::saturating_add);
+    parts.extend((contents > 0).then_some(MadeOf { kind: Kind::New, names: Vec::new(), contents, bytes }));
+    parts
+}
+
 /// The base and its ancestors, the oldest first.
 fn makers(reader: &Reader, image: &Image, finding: &Finding) -> Result<Vec<Maker>> {
     let Some(base) = &finding.base else { return Ok(Vec::new()) };

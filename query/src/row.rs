@@ -29,6 +29,7 @@ pub struct Row {
     /// Images of the report whose base this one is.
     pub children: u64,
     /// True if some of these are of other repositories: then it is a base, and not only another build of the same.
+    #[serde(default)]
     pub is_base: bool,
     /// What there is to say about the image.
     pub remarks: Vec<Remark>,

@@ -1,5 +1,7 @@
 //! Rows of a report on a fleet that is not there: names, ages and proportions as fleets have them, from a fixed seed.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -129,6 +131,7 @@ pub fn rows(images: usize) -> Vec<Value> {
         at += 1;
     }
     rows.sort_by_key(|row| row["source"].as_str().unwrap().to_owned());
+    remark(&mut rows);
     rows
 }
 
@@ -255,6 +258,87 @@ fn row(bases: &[Base], on: Option<usize>, said: Said, own: &Own) -> Value {
         "remarks": [],
     })
 }
+
+/// Says of each row what a report does.
+fn remark(rows: &mut [Value]) {
+    let based = rows.iter().filter(|row| row["verdict"] == "base");
+    let bases: HashSet<Value> = based.map(|row| row["base"]["images"][0]["id"].clone()).collect();
+    for row in rows {
+        let newest = &row["freshness"]["newest"]["names"][0];
+        let told = match row["verdict"].as_str().unwrap() {
+            "none" => Some(("base-unknown", row["reason"].to_string())),
+            "family" => Some(("base-uncertain", row["reason"].to_string())),
+            _ if newest.is_null() => None,
+            _ => Some(("base-outdated", format!("newer images are stored, the last is {newest}"))),
+        };
+        let told = told.filter(|(rule, _)| *rule == "base-outdated" || !bases.contains(&row["image"]["id"]));
+        let told = told.map(
+            |(rule, text)| json!({ "rule": rule, "level": "warning", "message": text.replace('"', "") }),
+        );
+        row["remarks"] = told.into_iter().collect();
+    }
+}
+
+/// The rows of the same fleet half a year before: some images were not there, some stood on another base, some were not
+/// behind, and some are gone since.
+pub fn earlier(images: usize) -> Vec<Value> {
+    let mut rows = rows(images);
+    let mut based = rows.clone().into_iter().filter(|row| row["verdict"] == "base").step_by(7);
+    let gone = GONE.map(|name| {
+        let mut row = based.next().unwrap();
+        (row["source"], row["image"]["names"], row["image"]["id"]) =
+            (json!(name), json!([name]), json!(id(name)));
+        row
+    });
+    let mut at = 0;
+    rows.retain_mut(|row| {
+        at += 1;
+        if row["verdict"] == "base" && at % 9 == 0 {
+            let name = format!("{}:2022", row["family"].as_str().unwrap());
+            row["base"]["images"][0]["id"] = json!(id(&name));
+            row["base"]["names"] = json!([name]);
+            row["freshness"]["newer"] = json!(3);
+        } else if at % 4 == 0 && row["freshness"]["newer"].as_u64() > Some(0) {
+            row["freshness"]["newer"] = json!(0);
+        }
+        at % 19 != 0
+    });
+    rows.extend(gone);
+    rows
+}
+
+/// Images that are gone.
+const GONE: [&str; 13] = [
+    "billing/api:0.9.1",
+    "billing/api:0.9.2",
+    "billing/worker:0.9.2",
+    "legacy/admin:1.14.0",
+    "legacy/cron:1.2.7",
+    "legacy/gateway:1.0.3",
+    "legacy/portal:4.4.1",
+    "legacy/sync:2.0.0",
+    "pilot/chat:0.1.0",
+    "pilot/chat:0.2.0",
+    "pilot/search:0.1.3",
+    "pilot/search:0.1.4",
+    "pilot/vision:0.3.0",
+];
+
+/// What a house might ask.
+pub const POLICY: &str = r#"
+[base]
+allow_families = ["debian", "ubuntu", "alpine", "redhat/ubi9", "distroless/static"]
+forbid = ["ubuntu:20.04", "debian:11.*"]
+max_newer = 3
+max_age_days = 900
+unknown = "warning"
+uncertain = "warning"
+
+[[exempt]]
+images = ["ledger/*"]
+reason = "moves to another platform this year"
+until = "2026-12-31"
+"#;
 
 fn base(bases: &[Base], at: usize, said: Said, kept: (u64, u64)) -> Value {
     let base = &bases[at];

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use layerprint_query::{Base, Finding, Kind, Level, MadeOf, Part, Remark, Row, Rule, RunnerUp, Verdict};
+use layerprint_query::{
+    Base, Change, ChangeKind, Finding, Kind, Level, MadeOf, Part, Remark, Row, Rule, RunnerUp, Verdict,
+};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
@@ -55,6 +57,16 @@ struct Image<'a> {
     children: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<(Rule, Level, Cow<'a, str>)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Changed>,
+}
+
+/// What became of it since an earlier report.
+#[derive(Serialize)]
+struct Changed {
+    kind: ChangeKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    was: Option<(Verdict, usize, Option<u64>)>,
 }
 
 /// What an image stands on, or is like, and what is left of it.
@@ -132,8 +144,11 @@ pub fn write(
 }
 
 fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
-    let Row { finding, family, freshness, made_of, children, remarks, .. } = row;
+    let Row { finding, family, freshness, made_of, children, remarks, change, .. } = row;
     let Finding { image, base, runner_up, cover, confidence, reason, .. } = finding;
+    // What a base is like may be built on it, and is not told as its own.
+    let is_told = Answer::of(row) != Answer::IsBase;
+    let (base, runner_up) = (base.as_ref().filter(|_| is_told), runner_up.as_ref().filter(|_| is_told));
     let newest = freshness.as_ref().and_then(|fresh| fresh.newest.as_ref());
     let part = |part: &MadeOf| (part.kind, told.names(&part.names), part.contents, part.bytes);
     Image {
@@ -152,21 +167,24 @@ fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
         reason: told.text(reason),
         family: family.as_deref().map(plain),
         is: overview.is_base(row),
-        on: base
-            .as_ref()
-            .filter(|_| finding.verdict == Verdict::Base)
-            .and_then(|base| overview.base_of(&base.names)),
-        base: base.as_ref().map(|base| under(base, told)),
+        on: base.filter(|_| finding.verdict == Verdict::Base).and_then(|base| overview.base_of(&base.names)),
+        base: base.map(|base| under(base, told)),
         newer: freshness.as_ref().map(|fresh| fresh.newer),
         newest: newest.map(|newest| (told.names(&newest.names), plain(&newest.created))),
         cover: cover.iter().map(|part| held(part, told)).collect(),
-        second: runner_up.as_ref().map(|second| runner(second, told)),
+        second: runner_up.map(|second| runner(second, told)),
         children: *children,
         remarks: remarks
             .iter()
             .map(|Remark { rule, level, message, .. }| (*rule, *level, plain(message)))
             .collect(),
+        change: change.as_ref().map(|change| changed(change, told)),
     }
+}
+
+fn changed(change: &Change, told: &mut Told) -> Changed {
+    let was = change.was.as_ref().map(|was| (was.verdict, told.names(&was.base), was.newer));
+    Changed { kind: change.kind, was }
 }
 
 fn under<'a>(base: &'a Base, told: &mut Told) -> Under<'a> {

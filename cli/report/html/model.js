@@ -22,6 +22,7 @@ const RULES = {
     "file-forbidden": "Forbidden file",
 };
 const ruleLabel = (rule) => RULES[rule] ?? rule;
+const CHANGES = { "fell-behind": "Fell behind", moved: "Moved", "came-back": "Came back", new: "New" };
 
 const images = data.images;
 const imageById = new Map();

@@ -17,11 +17,12 @@ themeButton.addEventListener("click", () => {
 themes.addEventListener("change", sayTheme);
 sayTheme();
 
-for (const link of document.querySelectorAll("[data-answer], [data-family], [data-remark]")) {
+for (const link of document.querySelectorAll("[data-answer], [data-family], [data-remark], [data-change], [data-outdated]")) {
     link.addEventListener("click", (event) => {
         event.preventDefault();
-        const { answer, family, remark } = link.dataset;
-        table.only({ answer, family, remark });
+        const { answer, family, remark, change, outdated } = link.dataset;
+        const nodeImages = outdated === undefined ? undefined : images.filter((image) => image.isOutdated);
+        table.only({ answer, family, remark, change, nodeImages, label: "on an outdated base" });
     });
 }
 document.documentElement.classList.add("ready");

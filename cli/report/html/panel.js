@@ -101,8 +101,20 @@ function cover(image) {
 }
 
 function remarks(image) {
-    const line = ([rule, level, message]) => el("li", {}, el("strong", { class: `level ${level}` }, ruleLabel(rule)), " ", name(message));
+    const line = ([rule, level, message]) => el("li", {}, el("strong", { class: `level ${level}` }, ruleLabel(rule)), " ", name(message), " ", el("small", {}, level));
     return image.remarks?.length ? part("Remarks", el("ul", { class: "remarks" }, image.remarks.map(line))) : null;
+}
+
+// What was said of it in an earlier report, where that was something else.
+function changed(image) {
+    if (!image.change) return null;
+    const kind = el("strong", {}, CHANGES[image.change.kind] ?? image.change.kind);
+    if (!image.change.was) return part("What changed", el("p", {}, kind, "; the earlier report does not have it"));
+    const [verdict, names, newer] = image.change.was;
+    const base = () => name(textOf(data.names[names]));
+    const was = { base: () => [base()], family: () => ["family only, like ", base()], none: () => ["no base known"] }[verdict]();
+    const fresh = verdict === "base" && newer !== null ? [`, ${count(newer)} newer`] : [];
+    return part("What changed", el("p", {}, kind, "; before: ", ...was, ...fresh));
 }
 
 function builtOn(image) {
@@ -135,7 +147,7 @@ function facts(image) {
 function showPanel(image) {
     panel.image = image;
     byId("panel-title").replaceChildren(name(image.name));
-    const sections = [part("What of it comes from where", ...madeOf(image)), remarks(image), basePart(image), lineage(image), builtOn(image), cover(image), second(image), facts(image)];
+    const sections = [part("What of it comes from where", ...madeOf(image)), remarks(image), changed(image), basePart(image), lineage(image), builtOn(image), cover(image), second(image), facts(image)];
     byId("panel-body").replaceChildren(...sections.filter(Boolean));
     if (!panel.open) panel.showModal();
     byId("panel-body").scrollTop = 0;

@@ -4,11 +4,13 @@ const PAGE_ROWS = 25;
 
 const table = (() => {
     const body = byId("rows");
-    const controls = { search: byId("search"), answer: byId("filter-answer"), family: byId("filter-family"), remark: byId("filter-remark") };
+    const controls = { search: byId("search"), answer: byId("filter-answer"), family: byId("filter-family"), remark: byId("filter-remark"), change: byId("filter-change") };
     const state = { sort: "name", descending: false, page: 0, on: null };
     let found = images;
 
-    const remarkText = (image) => (image.remarks ?? []).map(([rule]) => ruleLabel(rule)).join(", ");
+    // What the filter can ask for: a rule at a level, or whatever breaks the policy.
+    const remarkKeys = (image) => (image.remarks ?? []).flatMap(([rule, level]) => (level === "error" ? [`${rule} ${level}`, "error"] : [`${rule} ${level}`]));
+    const remarkText = (image) => [...new Set((image.remarks ?? []).map(([rule]) => ruleLabel(rule)))].join(", ");
     // How each column sorts: by text or by number; what is not known comes last either way.
     const KEYS = {
         name: (image) => image.name,
@@ -36,11 +38,12 @@ const table = (() => {
 
     function matches() {
         const words = controls.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-        const [answer, family, remark] = [controls.answer.value, controls.family.value, controls.remark.value];
+        const [answer, family, remark, change] = [controls.answer.value, controls.family.value, controls.remark.value, controls.change.value];
         return (image) =>
             (answer === "" || image.answer === Number(answer)) &&
             (family === "" || image.family === family.slice(1)) &&
-            (remark === "" || (image.remarks ?? []).some(([rule]) => rule === remark)) &&
+            (remark === "" || remarkKeys(image).includes(remark)) &&
+            (change === "" || image.change?.kind === change) &&
             (state.on === null || state.on.has(image)) &&
             words.every((word) => haystack(image).includes(word));
     }
@@ -114,11 +117,12 @@ const table = (() => {
     }
 
     // Shows what a figure elsewhere on the page counts, and nothing else.
-    function only({ answer, family, remark, on, nodeImages, label }) {
+    function only({ answer, family, remark, change, on, nodeImages, label }) {
         reset();
         if (answer !== undefined) controls.answer.value = String(answer);
         if (family !== undefined) controls.family.value = `=${family}`;
         if (remark !== undefined) controls.remark.value = remark;
+        if (change !== undefined) controls.change.value = change;
         const chosen = nodeImages ?? (on === undefined ? null : images.filter((image) => image.on === on));
         if (chosen) {
             state.on = new Set(chosen);
@@ -136,11 +140,19 @@ const table = (() => {
     const families = [...new Set(images.map((image) => image.family).filter((family) => family !== undefined))];
     // The sign tells a family with an empty name from all families.
     controls.family.append(...families.sort(collator.compare).map((family) => el("option", { value: `=${family}` }, family || "(no name)")));
-    const rules = [...new Set(images.flatMap((image) => (image.remarks ?? []).map(([rule]) => rule)))];
-    controls.remark.append(...rules.sort().map((rule) => el("option", { value: rule }, ruleLabel(rule))));
+    const keys = [...new Set(images.flatMap(remarkKeys))].sort();
+    const rules = keys.map((key) => key.split(" ")[0]);
+    const keyLabel = (key) => {
+        const [rule, level] = key.split(" ");
+        if (key === "error") return "breaks the policy";
+        return rules.filter((other) => other === rule).length > 1 ? `${ruleLabel(rule)}, ${level}` : ruleLabel(rule);
+    };
+    controls.remark.append(...keys.map((key) => el("option", { value: key }, keyLabel(key))));
+    const changes = new Set(images.map((image) => image.change?.kind));
+    controls.change.append(...Object.keys(CHANGES).filter((kind) => changes.has(kind)).map((kind) => el("option", { value: kind }, CHANGES[kind])));
 
     controls.search.addEventListener("input", update);
-    for (const select of [controls.answer, controls.family, controls.remark]) select.addEventListener("change", update);
+    for (const select of [controls.answer, controls.family, controls.remark, controls.change]) select.addEventListener("change", update);
     byId("reset").addEventListener("click", () => {
         reset();
         update();

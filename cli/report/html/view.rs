@@ -1,13 +1,16 @@
 //! What the template puts in its places: figures as text, charts as widths and heights.
 
 use askama::Template;
-use jiff::civil::Date;
-use layerprint_query::{Level, Rule, Storage};
+use layerprint_query::{Level, Rule};
 
+use super::changes::ChangesView;
+use super::gate::GateView;
+use super::storage::StorageView;
 use super::{EARLY, STYLE, policy};
+use crate::day::Day;
 use crate::output::{bytes, count, counted, names, plain};
 use crate::report::Report;
-use crate::report::ages::{Ages, date, days_between};
+use crate::report::ages::Ages;
 use crate::report::html::charts::{Columns, Piece, columns, share};
 use crate::report::overview::{BaseSum, FamilySum, Overview};
 use crate::report::summary::Answer;
@@ -51,6 +54,8 @@ pub struct Head {
     outdated: Vec<OutdatedRow>,
     storage: Option<StorageView>,
     remarks: Vec<RemarkRow>,
+    gate: Option<GateView>,
+    changes: Option<ChangesView>,
 }
 
 /// What follows the figures.
@@ -68,19 +73,19 @@ struct Tile {
 }
 
 /// What a figure asks of the table.
-struct Filter {
+pub struct Filter {
     key: &'static str,
     value: String,
 }
 
 /// A bar with its figures.
-struct Bar {
-    label: String,
-    pieces: Vec<Piece>,
-    images: String,
-    percent: String,
-    note: String,
-    filter: Option<Filter>,
+pub struct Bar {
+    pub label: String,
+    pub pieces: Vec<Piece>,
+    pub images: String,
+    pub percent: String,
+    pub note: String,
+    pub filter: Option<Filter>,
 }
 
 struct AnswerRow {
@@ -116,12 +121,7 @@ struct OutdatedRow {
     newest: String,
 }
 
-struct StorageView {
-    lead: String,
-    rows: Vec<Bar>,
-}
-
-struct RemarkRow {
+pub struct RemarkRow {
     rule: &'static str,
     label: &'static str,
     level: &'static str,
@@ -129,13 +129,13 @@ struct RemarkRow {
 }
 
 impl Head {
-    pub fn of(report: &Report, as_of: Date, overview: &Overview, ages: &Ages) -> Self {
+    pub fn of(report: &Report, overview: &Overview, ages: &Ages) -> Self {
         let listed = listed(overview);
         Self {
             policy: policy(),
             early: EARLY,
             style: STYLE,
-            as_of: as_of.to_string(),
+            as_of: report.as_of.to_string(),
             place: plain(&report.place).into_owned(),
             selection: plain(&report.selection).into_owned(),
             lead: lead(overview),
@@ -147,9 +147,11 @@ impl Head {
             listed: listed.into_iter().take(LISTED_FAMILIES_MAX).collect(),
             ages: columns(ages),
             age_lead: age_lead(ages),
-            outdated: outdated(overview, as_of),
-            storage: report.storage.as_ref().map(StorageView::of),
-            remarks: remarks(overview),
+            outdated: outdated(overview, report.as_of),
+            storage: report.shared.as_ref().map(StorageView::of),
+            remarks: remarks(overview, |level| report.gate.is_none() || level != Level::Error),
+            gate: report.gate.as_ref().map(|gate| GateView::of(gate, overview)),
+            changes: ChangesView::of(report, overview),
         }
     }
 }
@@ -210,7 +212,7 @@ fn tiles(overview: &Overview, ages: &Ages) -> Vec<Tile> {
             label: "On an outdated base",
             value: count(overview.outdated),
             note: format!("{} of those with a base", share(overview.outdated, overview.based())),
-            filter: (overview.outdated > 0).then(|| Filter { key: "remark", value: "base-outdated".into() }),
+            filter: (overview.outdated > 0).then(|| Filter { key: "outdated", value: String::new() }),
         },
         Tile {
             label: "Median age of bases",
@@ -369,12 +371,12 @@ fn age_lead(ages: &Ages) -> String {
 }
 
 /// The bases to renew first: those that most images stand on.
-fn outdated(overview: &Overview, as_of: Date) -> Vec<OutdatedRow> {
+fn outdated(overview: &Overview, as_of: Day) -> Vec<OutdatedRow> {
     let mut bases: Vec<&BaseSum> = overview.bases.iter().filter(|base| base.is_outdated()).collect();
     bases.sort_by(|a, b| b.images.cmp(&a.images).then_with(|| a.names.cmp(&b.names)));
     let made = |base: &BaseSum| {
-        let made = date(base.created.as_deref()?)?;
-        let days = u64::try_from(days_between(made, as_of)).ok()?;
+        let made = Day::of_rfc3339(base.created.as_deref()?)?;
+        let days = u64::try_from(as_of.days_since(made)).ok()?;
         Some(format!("{made}, {} ago", counted(days, "day")))
     };
     let row = |base: &BaseSum| OutdatedRow {
@@ -387,33 +389,8 @@ fn outdated(overview: &Overview, as_of: Date) -> Vec<OutdatedRow> {
     bases.into_iter().take(OUTDATED_MAX).map(row).collect()
 }
 
-impl StorageView {
-    fn of(storage: &Storage) -> Self {
-        let shared = storage.shared_by_content_bytes;
-        let row = |label: &str, size: u64, class| Bar {
-            label: label.into(),
-            pieces: Piece::row(storage.image_bytes, &[(size, class)]),
-            images: bytes(size),
-            percent: share(size, storage.image_bytes),
-            note: String::new(),
-            filter: None,
-        };
-        Self {
-            lead: format!(
-                "{} ({}) are shared by content but not by layer.",
-                bytes(shared),
-                share(shared, storage.layer_bytes)
-            ),
-            rows: vec![
-                row("Each image for itself", storage.image_bytes, "nothing"),
-                row("Each layer once", storage.layer_bytes, "content"),
-                row("Each content once", storage.content_bytes, "layers"),
-            ],
-        }
-    }
-}
-
-fn remarks(overview: &Overview) -> Vec<RemarkRow> {
+/// Remarks of some levels, with how many images have them.
+pub fn remarks(overview: &Overview, is_meant: impl Fn(Level) -> bool) -> Vec<RemarkRow> {
     let row = |((rule, level), images): (&(Rule, Level), &u64)| RemarkRow {
         rule: rule.word(),
         label: label(*rule),
@@ -424,7 +401,7 @@ fn remarks(overview: &Overview) -> Vec<RemarkRow> {
         },
         images: count(*images),
     };
-    overview.remarks.iter().map(row).collect()
+    overview.remarks.iter().filter(|((_, level), _)| is_meant(*level)).map(row).collect()
 }
 
 fn label(rule: Rule) -> &'static str {

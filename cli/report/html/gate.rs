@@ -1,0 +1,40 @@
+//! What the page says of a policy.
+
+use layerprint_query::Level;
+
+use super::view::{RemarkRow, remarks};
+use crate::output::{count, counted, path};
+use crate::report::gate::Gate;
+use crate::report::overview::Overview;
+
+/// A verdict, and what it comes from.
+pub struct GateView {
+    pub is_met: bool,
+    pub verdict: String,
+    pub exempt: String,
+    pub offences: Vec<RemarkRow>,
+}
+
+impl GateView {
+    pub fn of(gate: &Gate, overview: &Overview) -> Self {
+        let file = path(gate.policy.file_name().unwrap_or_default().as_encoded_bytes());
+        let all = counted(gate.images, "image");
+        let verdict = match gate.offenders {
+            0 if gate.images == 1 => format!("The {all} meets {file}"),
+            0 => format!("All {all} meet {file}"),
+            1 => format!("1 of {all} breaks {file}"),
+            offenders => format!("{} of {all} break {file}", count(offenders)),
+        };
+        let exempt = match gate.exempt {
+            0 => String::new(),
+            1 => "1 is exempt".into(),
+            exempt => format!("{} are exempt", count(exempt)),
+        };
+        Self {
+            is_met: gate.offenders == 0,
+            verdict,
+            exempt,
+            offences: remarks(overview, |level| level == Level::Error),
+        }
+    }
+}
