@@ -153,8 +153,9 @@ impl Overview {
         let sum = &mut self.bases[at];
         sum.images += 1;
         sum.created = sum.created.take().or_else(|| base.created().map(str::to_owned));
-        if let Some(fresh) = &row.freshness {
-            sum.newer = sum.newer.max(Some(fresh.newer));
+        // An image that is itself newer than its base does not count itself: most is known by the others.
+        if let Some(fresh) = row.freshness.as_ref().filter(|fresh| Some(fresh.newer) >= sum.newer) {
+            sum.newer = Some(fresh.newer);
             sum.newest = fresh.newest.as_ref().map(|newest| newest.names.clone()).unwrap_or_default();
         }
     }

@@ -195,7 +195,12 @@ fn told_most<'r>(references: &'r [Reference], like: &'r Reference) -> &'r Versio
 }
 
 fn newest(newer: &[&Member]) -> Option<Newest> {
-    let last = newer.iter().max_by_key(|member| (member.made_s, member.id))?;
+    let mut newer = newer.to_vec();
+    newer.sort_by(|a, b| (a.id, &a.name).cmp(&(b.id, &b.name)));
+    let last = newer.iter().max_by(|a, b| {
+        let by_version = || a.version.compared(&b.version).unwrap_or(Ordering::Equal);
+        a.made_s.cmp(&b.made_s).then_with(by_version)
+    })?;
     let same = newer.iter().filter(|member| member.id == last.id);
     let mut names: Vec<String> = same.map(|member| member.name.clone()).collect();
     names.sort();

@@ -61,6 +61,13 @@ fn a_tag_that_moved_on_left_an_older_image_behind() {
 }
 
 #[test]
+fn where_all_builds_have_one_date_the_version_tells() {
+    let of = |version: &str, seed| release(&format!("corp/base:{version}"), "2020-01-01", seed);
+    let others = [of("1.1", 1), of("1.10", 2), of("1.9", 3), of("1.0", 4), of("2.0rc1", 5)];
+    assert_eq!(freshness(&of("1.1.0", 0), &others), json!(["corp/base", 2, ["corp/base:1.10"]]));
+}
+
+#[test]
 fn without_a_date_or_a_name_nothing_is_said_to_be_fresh() {
     let newer = release("debian:13", "2025-06-01", 1);
     let epoch = release("debian:12", "1970-01-01", 0);
