@@ -26,6 +26,7 @@ use crate::ids::{IdMap, IdSet};
 use crate::lineage::ANCESTOR_CONTAINMENT;
 use crate::rank::PRESENT_MIN;
 use crate::reader::Reader;
+use crate::reference::repository_of;
 use crate::rest::Rest;
 use crate::scan::share;
 use crate::seen::Seen;
@@ -320,9 +321,8 @@ fn has_from(holder: &Holder, other: &Holder, rest: &Rest) -> bool {
 
 /// Returns what a name says before its tag, without the registry and folders: the same image on two registries is one.
 fn repository(name: &str) -> &str {
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    let last = name.rsplit_once('/').map_or(name, |(_, last)| last);
-    last.split_once(':').map_or(last, |(repository, _)| repository)
+    let name = repository_of(name);
+    name.rsplit_once('/').map_or(name, |(_, last)| last)
 }
 
 /// Drops parts that the others explain as well, the smallest first.

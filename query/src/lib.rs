@@ -8,8 +8,8 @@
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
 //! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
 //! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). A [`Row`] is that with what the whole
-//! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file (`states`, `versions`), [`children()`]
-//! asks the other way round.
+//! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file
+//! (`states`, `versions`), [`children()`] asks the other way round.
 
 mod agree;
 mod best;
