@@ -10,6 +10,7 @@ mod current;
 mod draft;
 mod holders;
 mod merge;
+mod origin;
 mod postings;
 pub(crate) mod publisher;
 mod resolve;

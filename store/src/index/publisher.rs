@@ -13,14 +13,12 @@ use rayon::prelude::*;
 use super::current::Current;
 use super::draft::{Draft, encode_image};
 use super::merge::merge;
+use super::origin::{all_blobs, document_place, fingerprint, pack_documents, place_of};
 use super::segment::{Segment, SegmentId, file_name};
 use super::state::{IndexedImage, State};
 use super::views::{self, Layers, Stack, Wanted};
-use crate::body;
 use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
-use crate::fingerprint::Fingerprint;
-use crate::frame::Place;
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId};
 use crate::images;
 use crate::journal::Journal;
@@ -362,63 +360,6 @@ fn merge_from(sizes: &[u64]) -> Option<usize> {
         let largest = levels.clone().max().unwrap_or(0);
         levels.filter(|level| *level == largest).count() >= SEGMENTS_OF_A_SIZE
     })
-}
-
-/// Reads a layer. One that is damaged has no contents to the index: whoever asks about it is told, all others are not
-/// kept waiting for it.
-fn fingerprint(journal: &Journal, diff_id: &DiffId) -> Result<Fingerprint> {
-    let read = || {
-        let bytes = journal.get(Tree::Bodies, diff_id.as_bytes())?;
-        body::decode(&bytes.ok_or_else(|| missing(diff_id))?).map_err(StoreError::body(*diff_id))
-    };
-    match read() {
-        Err(StoreError::Corrupt { .. }) => Ok(Fingerprint::default()),
-        read => read,
-    }
-}
-
-/// Puts documents into the packs that the catalogue holds: programs whose index had no documents left small ones there.
-fn pack_documents(journal: &Journal) -> Result<()> {
-    let mut writer = journal.write()?;
-    for key in journal.committed_keys(Tree::Documents, &[]) {
-        let key = key?;
-        match journal.place(Tree::Documents, &key) {
-            Ok(None) => {
-                let compressed = journal.committed_value(Tree::Documents, &key)?.unwrap_or_default();
-                writer.put_packed(Tree::Documents, &key, &compressed)?;
-            }
-            // One that is damaged stays as it is.
-            Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    drop(writer.finish());
-    journal.commit(|| ())
-}
-
-/// Where a document stands. One that is not there, or damaged, is missing to whoever asks about it.
-fn document_place(journal: &Journal, digest: &BlobDigest) -> Result<Option<Place>> {
-    match journal.place(Tree::Documents, &digest.to_key()) {
-        Err(StoreError::Corrupt { .. }) => Ok(None),
-        place => place,
-    }
-}
-
-fn place_of(journal: &Journal, diff_id: &DiffId) -> Result<Place> {
-    journal.place(Tree::Bodies, diff_id.as_bytes())?.ok_or_else(|| missing(diff_id))
-}
-
-fn missing(diff_id: &DiffId) -> StoreError {
-    StoreError::NotFound { text: diff_id.to_string() }
-}
-
-fn all_blobs(journal: &Journal) -> Result<Vec<(BlobDigest, DiffId)>> {
-    let mut blobs = Vec::new();
-    for blob in journal.records_by_key::<crate::store::BlobRecord>(Tree::Blobs) {
-        let (key, record) = blob?;
-        blobs.extend(BlobDigest::from_key(&key).map(|digest| (digest, record.diff_id)));
-    }
-    Ok(blobs)
 }
 
 /// Removes segments that are not live, and what a process that died left half made. A reader that was about to open one
