@@ -1,12 +1,10 @@
 //! The command line as a contract: what is printed where, and the exit status.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
+use crate::support;
 
-mod support;
-
+use crate::support::{Ran, World, app, base, files, other, ran, short};
 use layerprint_ingest::write::{Image, Layer, Options, oci_layout, rootfs_archive};
 use serde_json::{Value, json};
-use support::{Ran, World, app, base, files, other, ran, short};
 
 fn done(stdout: &str) -> Ran {
     Ran { status: 0, stdout: stdout.into(), stderr: String::new() }

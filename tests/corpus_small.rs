@@ -3,9 +3,7 @@
 //! The same judgement as `eval.py` of the corpus: an answer is right if it claims a base (verdict `base`) and names the
 //! true one, or, of an image that was upgraded afterwards, one that has the upgraded files.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

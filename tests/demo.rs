@@ -1,11 +1,7 @@
 //! The demonstration runs on the machine that runs the tests, and its answers are right.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
+use crate::support::{World, lines};
 use serde_json::Value;
-use support::{World, lines};
 
 const RUNTIME: [&str; 2] = ["demo/runtime:1", "demo/base:2026-01"];
 

@@ -1,15 +1,11 @@
 //! The examples for pipelines and the pages on gates: they are what they say they are, and their commands run.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::{World, app, base, files, ran};
 use serde_json::Value;
-use support::{World, app, base, files, ran};
 use yaml_rust2::{Yaml, YamlLoader};
 
 fn text(path: &str) -> String {

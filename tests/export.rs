@@ -1,18 +1,14 @@
 //! Several machines read a list in parts, and one joins them: the command line's whole story of `export` and `import`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use crate::support::{Ran, World, app, base, files, lines, other, ran};
 use assert_cmd::Command;
 use layerprint_ingest::write::{
     Compression, DockerSave, Image, Options, docker_archive, oci_layout, rootfs_archive,
 };
 use serde_json::{Value, json};
-use support::{Ran, World, app, base, files, lines, other, ran};
 
 /// The command with a store of its own, at a time that is told.
 fn at(world: &World, store: &str, args: &[&str]) -> Command {

@@ -1,14 +1,12 @@
 //! Policies, requirements and changes: what a pipeline stops at.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
+use crate::support;
 
 use std::fs;
 
+use crate::support::{World, base, files, fleet};
 use layerprint_ingest::write::{Image, Layer};
 use serde_json::{Value, json};
-use support::{World, base, files, fleet};
 
 /// The errors that a policy finds on a day, and the exit status.
 fn offences(world: &World, policy: &str, day: &str) -> (Vec<String>, i32) {

@@ -1,8 +1,6 @@
 //! Bulk ingest as a process: what it needs of the system, and how it ends when something outside of it goes wrong.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
+use crate::support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,9 +8,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::support::{Ran, World, base, files, other};
 use layerprint_ingest::write::{Image, Layer, Options, oci_layout};
 use serde_json::{Value, json};
-use support::{Ran, World, base, files, other};
 
 /// Runs a line of shell in which `$LAYERPRINT` is the command.
 fn shell(world: &World, line: &str) -> Ran {

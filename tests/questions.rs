@@ -1,12 +1,8 @@
 //! The questions that a store answers, typed as users do: whole outputs, in all three forms.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod support;
-
+use crate::support::{BASE_FILES, Ran, World, base, files, other, short};
 use layerprint_ingest::write::Layer;
 use serde_json::{Value, json};
-use support::{BASE_FILES, Ran, World, base, files, other, short};
 
 fn done(stdout: &str) -> Ran {
     Ran { status: 0, stdout: stdout.into(), stderr: String::new() }

@@ -1,14 +1,10 @@
 //! What is said of all stored images at once.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::fs;
 
+use crate::support::{Ran, World, base, files, lines, other};
 use layerprint_ingest::write::Image;
 use serde_json::{Value, json};
-use support::{Ran, World, base, files, lines, other};
 
 const FORMATS: [&str; 3] = ["text", "jsonl", "csv"];
 

@@ -1,14 +1,12 @@
 //! What reports write, opened by others: a CSV parser, the schemas of SARIF and CycloneDX; and names that mean harm in each of them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::path::Path;
 
+use crate::support::{World, fleet};
 use serde_json::{Value, json};
-use support::{World, fleet};
 
 /// A name that is code in CSV, Markdown, HTML, URIs and terminals.
 const HOSTILE: &str = "=cmd|' /C calc'!A0`|<img src=x onerror=alert(1)>\n\u{1b}[2J@all [a](http://b.example) {0} \"q\",;../../x:1";

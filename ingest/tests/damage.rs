@@ -1,17 +1,13 @@
 //! One layer whose bytes are cut, flipped, false or too many: an error that says where, or on record.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{layer, oddities};
 use layerprint_ingest::layer::{Promise, read_layer};
 use layerprint_ingest::write::{Compression, Layer};
 use layerprint_ingest::{LayerError, Limits};
 use layerprint_store::id::{BlobDigest, DiffId};
 use sha2::{Digest, Sha256};
-use support::{layer, oddities};
 
 fn base() -> Layer {
     Layer::new()

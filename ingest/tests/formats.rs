@@ -1,20 +1,18 @@
 //! One image, however it is kept, is one image: the same files, layers and identity from every form.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::{child, file, merged, read};
 use layerprint_ingest::write::{
     Compression, DockerSave, Form, Image, Layer, Options, Written, docker_archive, forms, oci_archive,
     oci_layout, rootfs_archive, skopeo_dir,
 };
 use layerprint_store::id::{DiffId, ImageId};
-use support::{child, file, merged, read};
 
 /// Two distributions' worth of oddities in three layers, the first of which returns on top.
 fn sample() -> Image {
@@ -103,7 +101,7 @@ fn every_archive_may_come_through_a_pipe() {
     for form in forms() {
         let written = form.write(&sample(), folder.path()).unwrap();
         if written.path.is_file() {
-            let printed = through_a_pipe("prints_standard_input", &fs::read(&written.path).unwrap());
+            let printed = through_a_pipe("formats::prints_standard_input", &fs::read(&written.path).unwrap());
             let Reading { files, layers, id } = expected(&form, &written);
             let id = id.map(|id| id.to_string()).unwrap_or_default();
             let rows = files.into_iter().chain(layers.iter().map(DiffId::to_string)).chain([id]);

@@ -1,17 +1,13 @@
 //! One layer, from stored bytes to entries: what whiteouts, links and duplicates mean.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{Crumbs, file, layer, merged, oddities, read, rows};
 use layerprint_ingest::Limits;
 use layerprint_ingest::layer::{LayerRead, Promise, read_layer};
 use layerprint_ingest::write::{Compression, Image, Layer, LongNames, Options, oci_layout};
 use layerprint_store::id::{BlobDigest, DiffId};
 use sha2::{Digest, Sha256};
-use support::{Crumbs, file, layer, merged, oddities, read, rows};
 
 fn read_tar(tar: &Layer) -> LayerRead {
     layer(tar.to_tar().unwrap()).unwrap()

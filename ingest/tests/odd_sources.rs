@@ -1,13 +1,12 @@
 //! Layouts and archives that are damaged, tell untruths or lead astray: the fault is told, and is nobody else's.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::support::{child, file, merged, oddities, put, read};
 use layerprint_ingest::write::{
     Compression, DockerSave, Image, Layer, Options, Stored, Written, docker_archive, oci_archive, oci_layout,
 };
@@ -15,7 +14,6 @@ use layerprint_ingest::{IngestError, LayerError};
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{child, file, merged, oddities, put, read};
 
 fn good() -> Image {
     Image::new("good:1").layer(Layer::new().file("etc/motd", "hi\n"))
@@ -465,7 +463,7 @@ fn a_pipe_that_ends_early_is_an_error() {
     let path = folder.path().join("docker.tar");
     docker_archive(&[good()], &path, DockerSave::V1_1, &Options::default()).unwrap();
     let bytes = fs::read(&path).unwrap();
-    let mut child = child("prints_failures")
+    let mut child = child("odd_sources::prints_failures")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()

@@ -1,18 +1,14 @@
 //! What must hold for any layers: how they are cut, squashed and ordered makes no difference.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{Crumbs, layer, merged, read, rows};
 use layerprint_ingest::Limits;
 use layerprint_ingest::layer::{Promise, read_layer};
 use layerprint_ingest::write::{Compression, Image, Layer, Options, oci_layout};
 use layerprint_store::{Fingerprint, MergedView};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::{Crumbs, layer, merged, read, rows};
 
 /// So many times the same byte: short to print, and around the size of a block.
 type Contents = (usize, u8);

@@ -2,15 +2,11 @@
 //!
 //! The archives lie beside the project (`../shared/corpus`); where they do not, these tests say so and do nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::path::Path;
 
+use crate::support::{Outcome, file, merged, oddities, read, shared};
 use layerprint_ingest::progress::SkipReason;
 use layerprint_ingest::{ImageRead, IngestError};
-use support::{Outcome, file, merged, oddities, read, shared};
 
 /// Path; then for each image its names, number of layers and of regular files in the end, hard links counted as
 /// files. Derived with Python's `tarfile` and `json`, which share nothing with this project.

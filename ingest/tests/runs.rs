@@ -1,9 +1,5 @@
 //! Runs over many sources: nothing is read twice, nothing bad spreads, and a run that dies leaves nothing half done.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::{child, contents, put};
 use layerprint_ingest::progress::{Progress, SkipReason, Summary};
 use layerprint_ingest::write::{
     DockerSave, Image, Layer, Options as WriteOptions, docker_archive, oci_layout, skopeo_dir,
 };
 use layerprint_ingest::{Options, Source, Transport};
 use layerprint_store::{Platform, Store};
-use support::{child, contents, put};
 
 /// What a run told while it went.
 #[derive(Debug, Default)]
@@ -492,7 +488,7 @@ fn a_run_that_is_killed_and_run_again_ends_as_if_nothing_had_been() {
 }
 
 fn kill_after_layers(corpus: &Path, store: &Path, count: usize) {
-    let mut child = child("ingests_and_tells_of_each_layer")
+    let mut child = child("runs::ingests_and_tells_of_each_layer")
         .env("CORPUS_PATH", corpus)
         .env("STORE_PATH", store)
         .stdout(Stdio::piped())

@@ -1,13 +1,10 @@
 //! A list that several machines read in parts: each image falls to exactly one, and nothing is left out or told twice.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::support::{put, shared};
 use layerprint_ingest::progress::Summary;
 use layerprint_ingest::write::{
     Compression, DockerSave, Image, Layer, MediaTypes, Options as WriteOptions, docker_archive, forms,
@@ -15,7 +12,6 @@ use layerprint_ingest::write::{
 };
 use layerprint_ingest::{Options, Source};
 use layerprint_store::Store;
-use support::{put, shared};
 
 fn image(number: usize) -> Image {
     let base = Layer::new().dir("etc/").file("etc/motd", "hi\n").file("usr/lib/big", vec![3; 20_000]);

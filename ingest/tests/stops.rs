@@ -1,19 +1,15 @@
 //! Runs that are asked to stop: what they did is stored, and the next one goes on from there.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::contents;
 use layerprint_ingest::progress::{Progress, Summary};
 use layerprint_ingest::write::{
     Compression, DockerSave, Image, Layer, Options as WriteOptions, docker_archive, oci_layout,
 };
 use layerprint_ingest::{Options, Source, Stop};
 use layerprint_store::Store;
-use support::contents;
 
 /// Ingests, and asks for a stop as soon as so many layers were read. Returns how many were in the end.
 fn ingest_until(paths: &[PathBuf], store: &Store, layers: u64, jobs: usize) -> (Summary, u64) {

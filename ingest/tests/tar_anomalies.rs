@@ -1,14 +1,10 @@
 //! What is odd about an archive stays on record; what is wrong, or too much, is refused with its place.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod tar_support;
-
 use std::path::Path;
 
+use crate::tar_support::decompress::decompress;
 use layerprint_ingest::tar::{TarLimits, TarReader};
 use layerprint_store::AnomalyKind::{self, *};
-use tar_support::decompress::decompress;
 
 /// Reads an archive of our set as far as it goes, and what follows its end.
 fn read(file: &str, limits: TarLimits) -> (Vec<Oddity>, Option<String>) {

@@ -2,13 +2,9 @@
 //!
 //! `LAYERPRINT_SEED` and `LAYERPRINT_MUTATIONS` choose others and more of them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod tar_support;
-
 use std::collections::BTreeMap;
 
-use tar_support::{GoLister, Listing, Random, limits_of_go, list, mutate, samples};
+use crate::tar_support::{GoLister, Listing, Random, limits_of_go, list, mutate, samples};
 
 const SEED: u64 = 20_261_121;
 const MUTATIONS: u64 = 2000;

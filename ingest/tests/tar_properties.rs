@@ -1,15 +1,11 @@
 //! What holds for every archive, however it arrives: in pieces, by seeking, or cut off at any byte.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod tar_support;
-
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
 
+use crate::tar_support::{Listing, Random, limits_of_go, list, mutate, samples};
 use layerprint_ingest::tar::{ReadSkip, Stream, TarError, TarReader};
 use proptest::prelude::*;
-use tar_support::{Listing, Random, limits_of_go, list, mutate, samples};
 
 /// Gives out as many bytes as it is told at a time, and is interrupted in between.
 struct Pieces<'a> {

@@ -4,16 +4,14 @@
 //! the listing itself is checked as well. `LAYERPRINT_FREEZE=1` writes it anew. The larger set of archives
 //! from other projects lies outside of the project.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod tar_support;
+use crate::tar_support;
 
 use std::path::{Path, PathBuf};
 
+use crate::tar_support::decompress::decompress;
+use crate::tar_support::{GoLister, Listing, list, shared};
 use layerprint_ingest::tar::TarLimits;
 use serde_json::{Value, json};
-use tar_support::decompress::decompress;
-use tar_support::{GoLister, Listing, list, shared};
 
 /// Where this reader stops and Go does not: the archive, the limit that stops it, and why that is right.
 const DEVIATIONS: &[(&str, &str, &str)] = &[

@@ -3,17 +3,13 @@
 //! The table was reviewed against `torture/INDEX.tsv` row by row. It differs from it nowhere; where that leaves a choice
 //! (error or not), the choice is that of Go's `archive/tar`. Names and framing (d*, n*) are in `tar_torture.rs`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use crate::support::{layer, oddities, rows};
 use sha2::{Digest, Sha256};
-use support::{layer, oddities, rows};
 
 /// One line for each archive: its entries (the first four), what was recorded as odd, or the error.
 const TABLE: &str = r#"

@@ -1,12 +1,8 @@
 //! Stories of the question asked the other way round.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Image, Layer, Stored, image, store};
+use crate::common::{Image, Layer, Stored, image, store};
 use layerprint_query::{Asked, children};
 
 fn debian() -> Image {

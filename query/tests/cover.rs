@@ -1,8 +1,8 @@
 //! Stories of images that hold parts of several others, and of images that only look as if they did.
 
-mod common;
+use crate::common;
 
-use common::{Image, Layer, image, store};
+use crate::common::{Image, Layer, image, store};
 use layerprint_query::Part;
 
 /// 300 files of a distribution.

@@ -1,10 +1,6 @@
 //! Stories of images and layers that are there twice.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
-use common::{Image, Layer, Stored, content, image, store};
+use crate::common::{Image, Layer, Stored, content, image, store};
 use layerprint_query::{EqualLayers, Nearness, equal_images, equal_layers};
 
 fn debian() -> Image {

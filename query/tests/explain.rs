@@ -1,10 +1,6 @@
 //! Stories of files: what became of those of the base, and where the others are from.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
-use common::{Image, Layer, Stored, image, store};
+use crate::common::{Image, Layer, Stored, image, store};
 use layerprint_query::{Explanation, FileRow, State, explain};
 
 fn debian(release: u64, date: &str) -> Image {

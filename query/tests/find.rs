@@ -1,8 +1,8 @@
 //! Stories of images, of what was done to them after the base went in, and of the answer.
 
-mod common;
+use crate::common;
 
-use common::{Image, Layer, Stored, image, store};
+use crate::common::{Image, Layer, Stored, image, store};
 use layerprint_store::id::ContentId;
 use layerprint_store::{Content, Entry, EntryKind};
 

@@ -1,7 +1,5 @@
 //! The whole way: images written as archives, read into a store, and asked about as files.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
 use layerprint_ingest::write::{
     DockerSave, Image, Layer, Options, docker_archive, oci_layout, rootfs_archive,
 };

@@ -1,12 +1,8 @@
 //! What must not change an answer, tried on images of chance, and a second, naive way to the same answer.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{Image, Layer, Stored, image, store};
+use crate::common::{Image, Layer, Stored, image, store};
 use layerprint_query::{Finding, find};
 use layerprint_store::MergedView;
 use layerprint_store::id::ContentId;

@@ -1,10 +1,6 @@
 //! Stories of what a whole fleet says of one image: how fresh its base is, and what it is made of.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
-use common::{Image, Layer, Stored, image, store};
+use crate::common::{Image, Layer, Stored, image, store};
 use layerprint_query::{Fleet, Row, Rows};
 use serde_json::{Value, json};
 

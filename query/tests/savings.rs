@@ -1,8 +1,6 @@
 //! Stories of what could be shared with a base.
 
-mod common;
-
-use common::{Image, Layer, content, image, store};
+use crate::common::{Image, Layer, content, image, store};
 use layerprint_query::{Group, savings};
 use layerprint_store::id::ImageId;
 

@@ -1,10 +1,6 @@
 //! Stories of images on the same base.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
-use common::{Image, Layer, Stored, image, store};
+use crate::common::{Image, Layer, Stored, image, store};
 use layerprint_query::{Subject, siblings};
 
 fn debian() -> Image {

@@ -1,8 +1,6 @@
 //! What images take, added up by hand beside it.
 
-mod common;
-
-use common::{Layer, content, image, store};
+use crate::common::{Layer, content, image, store};
 use layerprint_query::{Storage, storage};
 use layerprint_store::EntryKind;
 use layerprint_store::id::ImageId;

@@ -1,12 +1,8 @@
 //! Stories of the question who has a file, each answer held to what a plain merge of all layers says.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::{Image, Layer, content, image, store};
+use crate::common::{Image, Layer, content, image, store};
 use layerprint_query::{Asked, Holding, who_has};
 use layerprint_store::id::ContentId;
 use layerprint_store::{Content, EntryKind, Index, MergedView, PathBytes};

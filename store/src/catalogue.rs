@@ -213,6 +213,9 @@ fn remove_unfinished_snapshots(directory: &Path) {
             let _ = fs::remove_file(entry.path());
         }
     }
+    // Closing is not enough: a child that another thread is just starting has a copy of the descriptor until it runs its
+    // program, and with it the lock. If it cannot be given back, opening says so.
+    let _ = file.unlock();
 }
 
 fn translate(directory: &Path, error: sled::Error) -> StoreError {

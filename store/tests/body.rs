@@ -1,8 +1,6 @@
 //! The bytes of a fingerprint: they come back, they are the same twice, and no bytes at all make decoding panic.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod common;
+use crate::common;
 
 use layerprint_store::body::{BodyError, decode, decode_contents, encode};
 use layerprint_store::id::ContentId;

@@ -1,16 +1,12 @@
 //! A store that was damaged, torn, locked or written by another version: what is wrong is said, by name, and
 //! what is not wrong is still there.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod common;
-
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::{layer, put};
+use crate::common::{layer, put};
 use layerprint_store::{ImageRecord, Store, StoreError};
 
 fn flip(file: &Path, offset: u64) {
@@ -243,7 +239,9 @@ fn a_second_process_is_told_that_the_store_is_in_use() {
     committed(directory.path());
     let store = Store::open(directory.path()).unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "child_that_opens_the_store"]).env("LAYERPRINT_TEST_LOCKED", directory.path());
+    child
+        .args(["--exact", "damage::child_that_opens_the_store"])
+        .env("LAYERPRINT_TEST_LOCKED", directory.path());
     let output = child.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     drop(store);

@@ -1,14 +1,10 @@
 //! Exports and imports: two stores with the same images are the same bytes, and nothing false gets in.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should stop there")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 
-use common::{content, layer, layer_record};
+use crate::common::{content, layer, layer_record};
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
 use layerprint_store::{
     Anomalies, AnomalyKind, BlobRecord, Conflict, Document, ImageRecord, ImportError, ImportEvent, Imported,

@@ -1,15 +1,13 @@
 //! What a question sees: counts as a plain merge gives them, whatever was put, replaced, forgotten or damaged.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod common;
+use crate::common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{chain, entry, file, image, layer_record, put};
+use crate::common::{chain, entry, file, image, layer_record, put};
 use layerprint_store::id::{BlobDigest, ContentId, DiffId, ImageId};
 use layerprint_store::{
     Content, Document, Entry, EntryKind, Fingerprint, ImageRecord, Index, MergedView, Platform, Stacks,

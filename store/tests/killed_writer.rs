@@ -4,10 +4,6 @@
 //! The writer is this test binary, run again as a child: it puts images from two threads, commits them in groups,
 //! and prints the number of a group when its commit has returned.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod common;
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{chain, layer, put};
+use crate::common::{chain, layer, put};
 use layerprint_store::{Index, Store, StoreError};
 
 /// A few stores instead of one: checking all of a store that has grown takes longer than killing its writer.
@@ -62,7 +58,7 @@ fn child_that_writes_until_it_is_killed() {
 
 fn start_writer(path: &Path, first_group: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_writes_until_it_is_killed", "--nocapture"])
+        .args(["--exact", "killed_writer::child_that_writes_until_it_is_killed", "--nocapture"])
         .env(STORE, path)
         .env(FIRST_GROUP, first_group.to_string())
         .stdout(Stdio::null())

@@ -4,14 +4,10 @@
 //! `l:path>target` a symbolic link, `h:path>target` a hard link out of the layer, `w:path` a whiteout,
 //! `o:path` an opaque mark. Views are written the same way.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{content, entry, file};
+use crate::common::{content, entry, file};
 use layerprint_store::id::{ContentId, DiffId, SetId};
 use layerprint_store::{AnomalyKind, Content, Entry, EntryKind, Fingerprint, MergedView, Stacks};
 use proptest::prelude::*;

@@ -1,8 +1,6 @@
 //! The store from outside: what is put comes back, before and after a commit and in another process's hands.
 
-mod common;
-
-use common::{chain, image, layer, put};
+use crate::common::{chain, image, layer, put};
 use layerprint_store::id::{BlobDigest, ImageId};
 use layerprint_store::{
     Anomalies, AnomalyKind, BlobRecord, Document, LayerRecord, Platform, SourceRecord, Steps, Store,

@@ -1,7 +1,5 @@
 //! What the stories share: reading a source, and writing down what was read so that two readings can be compared.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -160,7 +158,7 @@ impl Read for Crumbs<'_> {
     }
 }
 
-/// Runs one test of this binary, which must be ignored, in a process of its own.
+/// Runs one ignored test of this binary, named with its module, in a process of its own.
 pub fn child(test: &str) -> std::process::Command {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture", "--quiet"]);

@@ -1,7 +1,5 @@
 //! Lists archives with our reader and with the Go that is installed, in one form that can be compared.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 pub mod decompress;
 pub mod mutate;
 

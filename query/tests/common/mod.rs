@@ -1,9 +1,6 @@
 //! Images made of numbers, in a store of their own: contents are told apart by a seed and an index, and no byte of
 //! them is ever made.
 
-#![allow(dead_code, reason = "every test file uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -1,8 +1,5 @@
 //! Made-up layers and images for the tests of the store.
 
-#![allow(dead_code, reason = "every test file uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests stop where they cannot go on")]
-
 use layerprint_store::id::{ChainId, ContentId, DiffId, ImageId, SetId};
 use layerprint_store::{
     Anomalies, Content, Entry, EntryKind, Fingerprint, ImageRecord, LayerRecord, Platform, Store,
