@@ -6,7 +6,7 @@
 use layerprint_store::{ImageRecord, Result};
 
 use crate::created;
-use crate::family::{Families, Specific};
+use crate::family::Specific;
 use crate::fates::Fate;
 use crate::judge::{KEPT_MOVED_MIN, PICKED_CONTAINMENT, is_kept};
 use crate::lineage::ANCESTOR_CONTAINMENT;
@@ -72,7 +72,7 @@ impl<'a> Chooser<'a> {
 
     /// Returns the best member of the family from which the image has what it has, if that is enough to say so.
     fn picked(&self) -> Result<Option<Choice<'a>>> {
-        let families = Families::of(self.weighing);
+        let families = self.weighing.families();
         let Some(best) = families.best(self.weighing) else { return Ok(None) };
         let choice = self.choice(best)?;
         let specific = families.specific(best);

@@ -191,7 +191,8 @@ impl Search<'_> {
 
     /// Reads the stored images that may hold a part of the rest.
     fn candidates(&mut self, rest: &Rest) -> Result<Vec<Arc<Donor>>> {
-        if rest.content_count() < PRESENT_MIN {
+        let contents = rest.contents();
+        if !may_be_part(contents.len() as u64, contents.iter().map(|content| content.size_bytes)) {
             return Ok(Vec::new());
         }
         let (own, is_stored) = (self.image, self.reader.image(&self.image.id)?.is_some());
@@ -201,8 +202,8 @@ impl Search<'_> {
             !same && !above && record.platform.fits(&own.platform)
         };
         let is_enough = |held, record: &ImageRecord| is_substance(held, record) && may_give(record);
-        let may_be_enough = |overlap: &Overlap| overlap.present >= PRESENT_MIN;
-        let found = nearest_holders(self.reader, rest.contents(), may_be_enough, is_enough)?;
+        let may_be_enough = |overlap: &Overlap| may_be_part(overlap.present, [overlap.present_bytes]);
+        let found = nearest_holders(self.reader, &contents, may_be_enough, is_enough)?;
         let absent = found.iter().filter(|holder| !self.donors.contains_key(&holder.record.id));
         let absent: Vec<Arc<ImageRecord>> = absent.map(|holder| Arc::clone(&holder.record)).collect();
         let trees = self.reader.trees(&absent)?;
@@ -297,6 +298,11 @@ impl Search<'_> {
         let places = found.fit.places.iter().map(|(place, _)| *place).collect();
         Ok(Covered { part, places, shift: found.fit.shift.clone() })
     }
+}
+
+/// Returns false if so many contents of these sizes are too little for any part.
+fn may_be_part(contents: u64, sizes_bytes: impl IntoIterator<Item = u64>) -> bool {
+    contents >= PRESENT_MIN && sizes_bytes.into_iter().fold(0, u64::saturating_add) >= BYTES_MIN
 }
 
 /// Returns true if so many contents are enough to name an image, or all that it has.

@@ -4,6 +4,7 @@
 //! built the image. So contents count by places, each place the less the more it holds, and a content that unrelated
 //! images have, too, counts next to nothing. Everyone who has nearly all of this evidence is named.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::fates::{CANDIDATES_MAX, Fate, Fated, Fates, Holders};
@@ -54,18 +55,18 @@ impl Specific {
 /// The best candidates seen as members of families.
 pub(crate) struct Families {
     related: Related,
-    /// Scores, by places on the shortlist.
-    scores: HashMap<usize, f64>,
+    /// Scores, by places on the shortlist. Most questions ask for none.
+    scores: OnceCell<HashMap<usize, f64>>,
 }
 
 impl Families {
-    pub(crate) fn of(weighing: &Weighing) -> Self {
-        let mut families = Self { related: related(weighing), scores: HashMap::new() };
-        for candidate in &weighing.weighed {
-            let score = families.score(&candidate.fates);
-            families.scores.insert(candidate.place, score);
-        }
-        families
+    pub(crate) fn of(weighed: &[Weighed]) -> Self {
+        Self { related: related(weighed), scores: OnceCell::new() }
+    }
+
+    fn scores(&self, weighing: &Weighing) -> &HashMap<usize, f64> {
+        let scored = |candidate: &Weighed| (candidate.place, self.score(&candidate.fates));
+        self.scores.get_or_init(|| weighing.weighed.iter().map(scored).collect())
     }
 
     fn score(&self, fates: &Fates) -> f64 {
@@ -89,8 +90,9 @@ impl Families {
 
     /// Returns the candidate with the most evidence.
     pub(crate) fn best<'a>(&self, weighing: &'a Weighing<'a>) -> Option<&'a Weighed<'a>> {
+        let scores = self.scores(weighing);
         let first = |best: &'a Weighed<'a>, next: &'a Weighed<'a>| {
-            if self.scores[&next.place] > self.scores[&best.place] { next } else { best }
+            if scores[&next.place] > scores[&best.place] { next } else { best }
         };
         weighing.weighed.iter().reduce(first)
     }
@@ -99,7 +101,8 @@ impl Families {
     /// family that explain most files. The certificates in an image may be those of a base with certificates, or were
     /// added to one without.
     pub(crate) fn near<'a>(&self, weighing: &'a Weighing<'a>, best: &'a Weighed<'a>) -> Vec<&'a Weighed<'a>> {
-        let mut named = near(weighing, best, |candidate| self.scores[&candidate.place]);
+        let scores = self.scores(weighing);
+        let mut named = near(weighing, best, |candidate| scores[&candidate.place]);
         let is_related = |other: &&Weighed| self.related[best.place] & (1 << other.place) != 0;
         let same = |candidate: &Weighed| candidate.fates.count(|fated| fated.fate == Fate::Same);
         let most = weighing.weighed.iter().filter(is_related).map(same).max().unwrap_or(0);
@@ -139,7 +142,7 @@ impl Families {
 /// close.
 pub(crate) fn doubtful<'a>(weighing: &'a Weighing<'a>, best: &'a Weighed<'a>) -> Vec<&'a Weighed<'a>> {
     let mut doubtful = near(weighing, best, |candidate| candidate.score);
-    let by_places = Families::of(weighing).best(weighing);
+    let by_places = weighing.families().best(weighing);
     let comes_close = |other: &&Weighed| other.score >= best.score * CLOSE;
     doubtful.extend(
         by_places.filter(comes_close).filter(|other| doubtful.iter().all(|one| one.place != other.place)),
@@ -162,9 +165,9 @@ fn near<'a>(
 
 /// Counts the contents of a candidate that are there and that no unrelated candidate has, and their bytes.
 pub(crate) fn uncommon(weighing: &Weighing, candidate: &Weighed) -> (u64, u64) {
-    let related = related(weighing);
+    let related = &weighing.families().related;
     let uncommon =
-        candidate.fates.all.iter().filter(|fated| fated.is_present() && !is_common(&related, fated));
+        candidate.fates.all.iter().filter(|fated| fated.is_present() && !is_common(related, fated));
     uncommon.fold((0, 0), |(contents, bytes), fated| {
         (contents + 1, bytes.saturating_add(candidate.fates.content(fated).size_bytes))
     })
@@ -173,36 +176,38 @@ pub(crate) fn uncommon(weighing: &Weighing, candidate: &Weighed) -> (u64, u64) {
 /// For each place on the shortlist the candidates related to the one there.
 type Related = [Holders; CANDIDATES_MAX];
 
-fn related(weighing: &Weighing) -> Related {
+fn related(weighed: &[Weighed]) -> Related {
     let mut related = [0; CANDIDATES_MAX];
-    for candidate in &weighing.weighed {
-        related[candidate.place] = relatives(weighing, candidate);
+    for candidate in weighed {
+        related[candidate.place] = relatives(weighed, candidate);
     }
     related
 }
 
 /// Returns true if images of different families have it.
 fn is_common(related: &Related, fated: &Fated) -> bool {
-    let holds = |place: &usize| fated.holders & (1 << place) != 0;
-    (0..CANDIDATES_MAX).filter(holds).any(|place| fated.holders & !related[place] != 0)
+    bits(fated.holders).any(|place| fated.holders & !related[place] != 0)
+}
+
+/// The places of the candidates that hold something.
+fn bits(holders: Holders) -> impl Iterator<Item = usize> {
+    let next = |left: &Holders| Some(left & left.wrapping_sub(1));
+    let left = std::iter::successors(Some(holders), next).take_while(|left| *left != 0);
+    left.map(|left| left.trailing_zeros() as usize)
 }
 
 /// The candidates that share enough with one to be of its family, itself included.
-fn relatives(weighing: &Weighing, candidate: &Weighed) -> Holders {
+fn relatives(weighed: &[Weighed], candidate: &Weighed) -> Holders {
     let mut shared = [0_u64; CANDIDATES_MAX];
     for fated in &candidate.fates.all {
-        let mut holders = fated.holders;
-        while holders != 0 {
-            shared[holders.trailing_zeros() as usize] += 1;
-            holders &= holders - 1;
-        }
+        bits(fated.holders).for_each(|place| shared[place] += 1);
     }
     let total = candidate.fates.all.len();
     let is_related = |other: &&Weighed| {
         let smaller = total.min(other.fates.all.len()) as u64;
         share(shared[other.place], smaller) >= RELATED_MIN
     };
-    weighing.weighed.iter().filter(is_related).fold(0, |holders, other| holders | 1 << other.place)
+    weighed.iter().filter(is_related).fold(0, |holders, other| holders | 1 << other.place)
 }
 
 /// The outer folders of a path.

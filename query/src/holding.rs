@@ -39,9 +39,7 @@ pub(crate) fn holders(
     is_enough: impl Fn(u64, &ImageRecord) -> bool,
 ) -> Result<Vec<Holder>> {
     let mut holders = Vec::new();
-    let mut sorted: Vec<ContentId> = contents.iter().copied().collect();
-    sorted.sort_unstable();
-    for overlap in overlaps(index, sorted)? {
+    for overlap in overlaps(index, &unsized_contents(contents))? {
         let record = Arc::new(index.image_at(overlap.image)?);
         if is_enough(overlap.present, &record) {
             holders.push(Holder { record, held: overlap.present });
@@ -54,7 +52,7 @@ pub(crate) fn holders(
 /// little else. The contents are sorted. `may_be_enough` is asked before an image is read.
 pub(crate) fn nearest_holders(
     reader: &Reader,
-    contents: Vec<ContentId>,
+    contents: &[Content],
     may_be_enough: impl Fn(&Overlap) -> bool,
     is_enough: impl Fn(u64, &ImageRecord) -> bool,
 ) -> Result<Vec<Holder>> {
@@ -83,10 +81,15 @@ pub(crate) fn nearest_holders(
     Ok(nearest(holders))
 }
 
-fn overlaps(index: &Index, contents: Vec<ContentId>) -> Result<Vec<Overlap>> {
-    // Sizes are not asked for.
-    let contents: Vec<Content> = contents.into_iter().map(|id| Content { id, size_bytes: 0 }).collect();
-    index.overlaps(&contents, &Platform::default())
+/// Returns contents as the index is asked about them, where nobody wants to know sizes.
+pub(crate) fn unsized_contents(ids: &HashSet<ContentId>) -> Vec<Content> {
+    let mut contents: Vec<Content> = ids.iter().map(|id| Content { id: *id, size_bytes: 0 }).collect();
+    contents.sort_unstable();
+    contents
+}
+
+fn overlaps(index: &Index, contents: &[Content]) -> Result<Vec<Overlap>> {
+    index.overlaps(contents, &Platform::default())
 }
 
 /// Returns the holders worth reading: those that hold most, and those that hold little else, without those that have

@@ -1,7 +1,6 @@
 //! What is left of an image that nothing explains yet, found by path and by content.
 
 use layerprint_store::Content;
-use layerprint_store::id::ContentId;
 
 use crate::donor::join;
 use crate::folders::Shift;
@@ -46,13 +45,9 @@ impl<'a> Rest<'a> {
     }
 
     /// Returns the distinct contents, sorted.
-    pub(crate) fn contents(&self) -> Vec<ContentId> {
-        let left = self.image.tree.distinct_ids().zip(&self.counts).filter(|(_, count)| **count > 0);
-        left.map(|(id, _)| id).collect()
-    }
-
-    pub(crate) fn content_count(&self) -> u64 {
-        self.counts.iter().filter(|count| **count > 0).count() as u64
+    pub(crate) fn contents(&self) -> Vec<Content> {
+        let left = self.image.tree.distinct_contents().zip(&self.counts).filter(|(_, count)| **count > 0);
+        left.map(|(content, _)| content).collect()
     }
 
     /// Takes files away.

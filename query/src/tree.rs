@@ -100,7 +100,7 @@ impl Tree {
     /// Returns the lowest of the layers that brings each distinct content, by ordinals. The layers are those of the tree.
     pub(crate) fn first_layers(&self, layers: &Layers) -> Vec<u32> {
         let mut places: IdMap<ContentId, usize> = IdMap::default();
-        places.extend(self.distinct_ids().zip(0..));
+        places.extend(self.distinct_contents().map(|content| content.id).zip(0..));
         let mut first = vec![None; self.distinct.len()];
         for (layer, number) in layers.iter().zip(0..) {
             for content in layer.entries().iter().filter_map(Entry::content) {
@@ -202,11 +202,14 @@ impl Tree {
 
     /// Returns the same, each with its number.
     pub(crate) fn numbered_contents(&self) -> impl Iterator<Item = (u32, Content)> {
-        let all = self.distinct.iter().map(|one| {
-            let id = *self.known.content(one.number);
-            (one.number, Content { id, size_bytes: one.size_bytes })
-        });
-        all.filter(|(number, _)| *number != EMPTY)
+        self.distinct_numbers().zip(self.distinct_contents()).filter(|(number, _)| *number != EMPTY)
+    }
+
+    /// Returns all distinct contents, sorted, the empty one included: their places are the ordinals.
+    pub(crate) fn distinct_contents(&self) -> impl Iterator<Item = Content> {
+        let content =
+            |one: &Distinct| Content { id: *self.known.content(one.number), size_bytes: one.size_bytes };
+        self.distinct.iter().map(content)
     }
 
     /// Returns how many distinct, non-empty contents there are.
@@ -235,11 +238,6 @@ impl Tree {
     /// Returns the numbers of all distinct contents, the empty one included.
     pub(crate) fn distinct_numbers(&self) -> impl Iterator<Item = u32> {
         self.distinct.iter().map(|one| one.number)
-    }
-
-    /// Returns the ids of all distinct contents, sorted: their places are the ordinals.
-    pub(crate) fn distinct_ids(&self) -> impl Iterator<Item = ContentId> {
-        self.distinct.iter().map(|one| *self.known.content(one.number))
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::created;
 use crate::donor::Donor;
-use crate::holding::nearest_holders;
+use crate::holding::{nearest_holders, unsized_contents};
 use crate::reader::Reader;
 use crate::scan::share;
 use crate::states::State;
@@ -52,9 +52,7 @@ impl Versions {
         let found = match changed.is_empty() {
             true => Vec::new(),
             false => {
-                let mut changed: Vec<ContentId> = changed.iter().copied().collect();
-                changed.sort_unstable();
-                nearest_holders(reader, changed, |_| true, |_, record| is_other(record))?
+                nearest_holders(reader, &unsized_contents(changed), |_| true, |_, record| is_other(record))?
             }
         };
         let records: Vec<_> = found.into_iter().map(|holder| holder.record).collect();

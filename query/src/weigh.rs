@@ -4,10 +4,12 @@
 //! folder that is gone whole counts as one loss, not as hundreds, so that a base without its documentation is still
 //! that base. How much the image kept is measured on what is left of the folders.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use layerprint_store::{ImageRecord, Result};
 
+use crate::family::Families;
 use crate::fates::{CANDIDATES_MAX, Fate, Fates, fates};
 use crate::rank::{RETENTION, Ranked, Ranking, is_comparable, lambda};
 use crate::reader::Reader;
@@ -78,6 +80,14 @@ pub(crate) struct Weighing<'a> {
     pub(crate) retention: f64,
     /// What one missing content costs.
     pub(crate) lambda: f64,
+    families: OnceCell<Families>,
+}
+
+impl Weighing<'_> {
+    /// The same candidates as members of families.
+    pub(crate) fn families(&self) -> &Families {
+        self.families.get_or_init(|| Families::of(&self.weighed))
+    }
 }
 
 /// Orders the candidates of a shortlist by contents and paths.
@@ -94,7 +104,7 @@ pub(crate) fn weigh<'a>(list: &'a Shortlist, image: &Seen) -> Weighing<'a> {
     weighed.retain(|candidate| candidate.overlap.present > 0);
     // Stable: where files say nothing, the order by contents stays.
     weighed.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Weighing { weighed, retention, lambda }
+    Weighing { weighed, retention, lambda, families: OnceCell::new() }
 }
 
 fn overlap(record: &Arc<ImageRecord>, fates: &Fates) -> Overlap {
