@@ -1,7 +1,7 @@
 //! What can be typed: the commands, with what is said of them. Their options are in `options`, how values are read in `values`.
 
 mod options;
-mod values;
+pub mod values;
 
 use std::path::PathBuf;
 

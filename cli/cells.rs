@@ -2,10 +2,17 @@
 
 use std::io;
 
-/// Returns a cell that no spreadsheet takes for a formula: one that begins as a formula does gets an apostrophe in front
-/// (<https://owasp.org/www-community/attacks/CSV_Injection>). No reference begins so; paths and hostile names may.
-pub fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
+use crate::output::plain;
+
+/// How formulas begin, for those, too, who write the wide forms.
+const FORMULAS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Returns a cell that no spreadsheet takes for a formula and no terminal for a command: one that begins as a formula does gets
+/// an apostrophe in front (<https://owasp.org/www-community/attacks/CSV_Injection>), and what moves a cursor is escaped. No
+/// reference has either; paths and hostile names may.
+pub fn harmless(cell: &str) -> String {
+    let shown = plain(cell);
+    if shown.starts_with(FORMULAS) { format!("'{shown}") } else { shown.into_owned() }
 }
 
 /// Returns what went wrong below CSV: nothing else can, where all records have as many cells as the header.
@@ -22,8 +29,14 @@ mod tests {
 
     #[test]
     fn formulas_become_text() {
-        let cells = ["=1+1", "@SUM(A1)", "+1", "-1", "\t=1", "debian:12", "", "'=1"].map(str::to_owned);
-        let shown = ["'=1+1", "'@SUM(A1)", "'+1", "'-1", "'\t=1", "debian:12", "", "'=1"].map(str::to_owned);
+        let cells = ["=1+1", "@SUM(A1)", "+1", "-1", "\t=1", "\n=1", "\u{ff1d}1", "debian:12", "", "'=1"];
+        let shown =
+            ["'=1+1", "'@SUM(A1)", "'+1", "'-1", "\\t=1", "\\n=1", "'\u{ff1d}1", "debian:12", "", "'=1"];
         assert_eq!(cells.map(harmless), shown);
+    }
+
+    #[test]
+    fn no_cell_moves_the_cursor() {
+        assert_eq!(harmless("a\u{1b}]0;b\u{7}"), "a\\u{1b}]0;b\\u{7}");
     }
 }

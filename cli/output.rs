@@ -16,9 +16,11 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     text.chars().map(escape).collect::<String>().into()
 }
 
-/// Control characters, and those that change the direction of what follows (CVE-2021-42574).
+/// Control characters, those that change the direction of what is beside them (CVE-2021-42574), and those that end a line.
 fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_directed =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_directed || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Returns a path as text; bytes that are not UTF-8 are escaped.
@@ -119,6 +121,7 @@ mod tests {
     #[test]
     fn names_cannot_move_the_cursor() {
         assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
+        assert_eq!(plain("a\u{200f}b\u{2028}c\u{61c}d"), "a\\u{200f}b\\u{2028}c\\u{61c}d");
         assert_eq!(path(b"caf\xe9"), "caf\\xe9");
         assert_eq!(path("café".as_bytes()), "café");
     }

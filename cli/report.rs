@@ -22,15 +22,16 @@ mod sarif;
 mod selection;
 mod shared;
 mod spool;
+mod standing;
 mod stream;
 mod summary;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::Context;
-use layerprint_query::{Finding, Fleet, FleetImage, Row, Verdict, family_of, without_relatives};
+use layerprint_query::{Fleet, FleetImage, Row, without_relatives};
 use layerprint_store::id::ImageId;
 
 use crate::args::{self, Global};
@@ -49,6 +50,7 @@ pub use gate::Gate;
 use outputs::Outputs;
 use shared::Shared;
 use spool::{Basis, Spool};
+use standing::{Children, Standing};
 
 /// A report, as formats see it.
 pub struct Report {
@@ -71,7 +73,8 @@ pub struct Report {
     old: Option<Old>,
     judge: Option<Judge>,
     images: Vec<ImageId>,
-    children: HashMap<ImageId, Children>,
+    standing: Standing,
+    superseded: HashSet<ImageId>,
     spool: Spool,
 }
 
@@ -89,7 +92,8 @@ impl Report {
             is_told: false,
             old: None,
             judge: None,
-            children: children(&images, &spool)?,
+            standing: Standing::of(&images, &spool)?,
+            superseded: HashSet::new(),
             images,
             spool,
         })
@@ -99,11 +103,12 @@ impl Report {
     pub fn rows(&self) -> impl Iterator<Item = anyhow::Result<Row>> {
         self.images.iter().map(|id| {
             let mut row = self.spool.row(id)?;
-            let Children { all, others } = self.children.get(id).copied().unwrap_or_default();
+            let Children { all, others } = self.standing.children(id);
             (row.children, row.is_base) = (all, others > 0);
             if row.is_base {
                 row.made_of = without_relatives(row.made_of);
             }
+            row.superseded |= self.superseded.contains(id);
             if !self.is_told || self.judge.is_some() {
                 row.remarks = layerprint_query::remarks(&row);
             }
@@ -119,7 +124,8 @@ impl Report {
 
     fn compare(&mut self, command: &args::Report, old: Option<Old>, stored: &Stored) {
         let Some(old) = old else { return };
-        self.gone = Some(old.gone(stored, &command.selection));
+        let since = command.selection.since.map(|since| since.before(Some(self.as_of)));
+        self.gone = Some(old.gone(stored, &command.selection, since));
         let name = command.diff.as_deref().and_then(Path::file_name).unwrap_or_default();
         self.earlier = Some(path(name.as_encoded_bytes()));
         self.old = Some(old);
@@ -131,6 +137,11 @@ impl Report {
         outputs.write(self)?;
         let told = |gate: &Gate| gate.tell(self, outputs.tells_people());
         self.gate.as_ref().map_or(Ok(Status::Done), told)
+    }
+
+    /// Returns the image of the report that one is built on directly. Nobody stands on himself, whatever is between.
+    pub fn parent(&self, image: &ImageId) -> Option<ImageId> {
+        self.standing.parent(image)
     }
 
     /// Returns the images, in the order of the rows.
@@ -165,6 +176,8 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let mut report =
         Report::of(images, spool, as_of(command, &fleet)?, told("from the store", index.root()))?;
     report.selection = selection::told(&command.selection);
+    let superseded = fleet.images().iter().filter(|image| !image.is_current);
+    report.superseded = superseded.map(|image| image.id).collect();
     report.shared = outputs.show_storage().then(|| Shared::of(&published, &report)).flatten();
     report.compare(command, old, &Stored::of(&fleet));
     let judge = policy.map(|policy| gate::judge(global, &published, policy, report.as_of));
@@ -208,32 +221,4 @@ fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Re
 fn told(what: &str, place: &Path) -> String {
     let name = place.file_name().unwrap_or_default();
     format!("{what} {}", path(name.as_encoded_bytes()))
-}
-
-/// The images that are built on one directly.
-#[derive(Debug, Clone, Copy, Default)]
-struct Children {
-    all: u64,
-    /// Those of other repositories.
-    others: u64,
-}
-
-fn children(images: &[ImageId], spool: &Spool) -> anyhow::Result<HashMap<ImageId, Children>> {
-    let mut children: HashMap<ImageId, Children> = HashMap::new();
-    for image in images {
-        let Finding { image, base, verdict, .. } = spool.row(image)?.finding;
-        let Some(base) = base.filter(|_| verdict == Verdict::Base) else { continue };
-        let is_other = !image.names.iter().any(|name| is_among(name, &base.names));
-        for member in &base.images {
-            let children = children.entry(member.id).or_default();
-            children.all += 1;
-            children.others += u64::from(is_other);
-        }
-    }
-    Ok(children)
-}
-
-/// Returns true if an image is of the repository of one of these.
-fn is_among(name: &str, names: &[String]) -> bool {
-    family_of(name).is_some_and(|family| names.iter().any(|name| family_of(name) == Some(family)))
 }

@@ -124,8 +124,8 @@ pub fn write_csv<T>(out: impl Write, columns: &[Column<T>], rows: &[T]) -> io::R
     writer.write_record(columns.iter().map(|column| column.name)).map_err(io_error)?;
     for row in rows {
         let cells = columns.iter().map(|column| match column.cell {
-            Some(cell) => harmless(cell(row)),
-            None => harmless(plain_cell(&(column.value)(row))),
+            Some(cell) => harmless(&cell(row)),
+            None => harmless(&plain_cell(&(column.value)(row))),
         });
         writer.write_record(cells).map_err(io_error)?;
     }
@@ -203,7 +203,7 @@ mod tests {
         let mut reader = csv::Reader::from_reader(written.as_bytes());
         let read: Vec<String> = reader.records().map(|record| record.unwrap()[0].to_owned()).collect();
         let expected =
-            ["'=1+1", "'+a", "'-a", "'@SUM(A1)", "'\tx", "'\r=x", "a\"b,c\nd", "'-1", "plain", "'="];
+            ["'=1+1", "'+a", "'-a", "'@SUM(A1)", "\\tx", "\\r=x", "a\"b,c\\nd", "'-1", "plain", "'="];
         assert_eq!(read, expected);
     }
 }

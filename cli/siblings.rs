@@ -58,18 +58,18 @@ fn ask(global: &Global, published: &Published, origin: &str, subject: &Subject) 
 /// Says on what an image is built, and why nothing else is where that is so.
 fn told(origin: &str, found: Siblings) -> Vec<Row> {
     let base = found.finding.base.map(|base| base.names).unwrap_or_default();
-    let origin = plain(origin);
+    let shown = plain(origin);
     match (found.siblings.is_empty(), found.finding.verdict) {
-        (false, _) => complain(&format!("{origin} is built on {}; so are:", names(&base))),
+        (false, _) => complain(&format!("{shown} is built on {}; so are:", names(&base))),
         (true, layerprint_query::Verdict::Base) => {
-            complain(&format!("{origin} is built on {}; no other stored image is", names(&base)));
+            complain(&format!("{shown} is built on {}; no other stored image is", names(&base)));
         }
         (true, _) => {
             let reason = plain(&found.finding.reason);
-            complain(&format!("{origin}: its base is not known, so nor are its siblings: {reason}"));
+            complain(&format!("{shown}: its base is not known, so nor are its siblings: {reason}"));
         }
     }
-    let row = |sibling| Row { source: origin.to_string(), base: base.clone(), sibling };
+    let row = |sibling| Row { source: origin.to_owned(), base: base.clone(), sibling };
     found.siblings.into_iter().map(row).collect()
 }
 

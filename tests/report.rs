@@ -130,12 +130,12 @@ fn a_report_for_people_has_sums_first_and_then_what_to_look_at() {
     let expected = "\
 8 images, 3.55 MiB, as of 2026-01-01
 
-ANSWER                          IMAGES   SHARE
-base, by layers                      3  37.5 %
-base, by content                     1  12.5 %
-none; others are built on it         3  37.5 %
-none known                           1  12.5 %
-bytes in no named image       1.64 MiB  46.2 %
+ANSWER                            IMAGES   SHARE
+base, by layers                        3  37.5 %
+base, by content                       1  12.5 %
+none; others are built on it           3  37.5 %
+none known                             1  12.5 %
+bytes in no named image       214.77 KiB   9.9 %
 half of the images with a base have one that is 365 days old or older
 
 FAMILY OF THE BASE  IMAGES   SHARE  OUTDATED      SIZE

@@ -47,7 +47,7 @@ fn all_formats_come_from_one_run_and_are_the_same_for_any_number_of_threads() {
     assert!(first == write("4"));
     for (file, bytes) in files.iter().zip(&first) {
         let text = std::str::from_utf8(bytes).unwrap();
-        assert!(!text.contains('\u{1b}') || *file == "a.csv", "{file} moves no cursor");
+        assert!(!text.contains('\u{1b}'), "{file} moves no cursor");
     }
 }
 
@@ -63,7 +63,8 @@ fn csv_is_read_back_by_a_parser_and_no_cell_is_a_formula() {
     let column = |name: &str| header.iter().position(|title| title == name).unwrap();
     for (record, row) in records.iter().zip(&rows) {
         let source = row["source"].as_str().unwrap();
-        let shown = if source == HOSTILE { format!("'{source}") } else { source.to_owned() };
+        let escaped = || source.replace('\n', "\\n").replace('\u{1b}', "\\u{1b}");
+        let shown = if source == HOSTILE { format!("'{}", escaped()) } else { source.to_owned() };
         assert_eq!(record[column("image")], shown);
         assert_eq!(record[column("verdict")], *row["verdict"].as_str().unwrap());
         assert_eq!(record[column("files")], row["image"]["files"].to_string());
@@ -122,7 +123,7 @@ fn sarif_is_valid_and_has_what_code_hosts_ask_for() {
     }
     // No link but ours, and no placeholder.
     let text = results[0]["message"]["text"].as_str().unwrap();
-    assert!(text.contains("[a\\](http") && text.contains("{{0}}"), "{text}");
+    assert!(text.contains("[a] (http") && text.contains("{{0}}"), "{text}");
 
     // Another day finds the same alerts, under the same fingerprints; each once.
     let later = ["report", "--as-of", "2026-08-01", "--policy", "policy.toml", "-o", "b.sarif", "--quiet"];

@@ -669,7 +669,7 @@ fn tell_hostile(world: &World, rows: &[Value]) -> PathBuf {
 
 /// Characters that move the cursor or change the direction are written as escapes.
 fn harmless(name: &str) -> String {
-    let is_harmful = |c: &char| c.is_control() || *c == '\u{202e}';
+    let is_harmful = |c: &char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}' | '\u{2029}');
     name.chars()
         .map(|c| if is_harmful(&c) { c.escape_default().to_string() } else { c.to_string() })
         .collect()

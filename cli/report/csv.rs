@@ -8,12 +8,11 @@ use super::Report;
 use super::changes::said;
 use super::diff::Gone;
 use crate::cells::{harmless, io_error};
-use crate::find::evidence;
 
 type Cell = fn(&Row) -> String;
 
-/// The columns, and what stands in them. Several values in one cell are divided by `; `.
-const COLUMNS: [(&str, Cell); 31] = [
+/// The columns, and what stands in them. Several values in one cell are divided by `; `, names that mean one thing by ` = `.
+const COLUMNS: [(&str, Cell); 32] = [
     ("image", |row| row.finding.source.clone()),
     ("id", |row| row.finding.image.id.to_string()),
     ("names", |row| row.finding.image.names.join("; ")),
@@ -25,21 +24,22 @@ const COLUMNS: [(&str, Cell); 31] = [
     ("content_bytes", |row| row.finding.image.content_bytes.to_string()),
     ("verdict", |row| verdict(row.finding.verdict).to_owned()),
     ("confidence", |row| row.finding.confidence.to_string()),
-    ("evidence", |row| of_base(row, |base| evidence(base.evidence).to_owned())),
-    ("base", |row| of_base(row, |base| base.names.join("; "))),
+    ("evidence", |row| of_base(row, |base| base.evidence.word().to_owned())),
+    ("base", |row| of_base(row, |base| tie(&base.names))),
     ("base_ids", |row| of_base(row, |base| joined(base.images.iter().map(|member| member.id.to_string())))),
     ("base_created", |row| of_base(row, created)),
     ("family", |row| row.family.clone().unwrap_or_default()),
     ("containment", |row| of_base(row, |base| base.containment.to_string())),
     ("agreement_bytes", |row| of_base(row, |base| base.agreement_bytes.to_string())),
     ("layers_shared", |row| of_base(row, |base| base.layers_shared.to_string())),
-    ("lineage", |row| of_base(row, |base| joined(base.lineage.iter().map(|kin| kin.names.join(", "))))),
+    ("lineage", |row| of_base(row, |base| joined(base.lineage.iter().map(|kin| tie(&kin.names))))),
     ("newer", |row| row.freshness.as_ref().map(|fresh| fresh.newer.to_string()).unwrap_or_default()),
     ("newest", |row| newest(row).unwrap_or_default()),
     ("new_files", |row| row.finding.new.files.present.to_string()),
     ("new_bytes", |row| row.finding.new.bytes.to_string()),
-    ("parts", |row| joined(row.finding.cover.iter().map(|part| part.names.join(", ")))),
+    ("parts", |row| joined(row.finding.cover.iter().map(|part| tie(&part.names)))),
     ("children", |row| row.children.to_string()),
+    ("superseded", |row| if row.superseded { "true".into() } else { String::new() }),
     ("remarks", |row| joined(row.remarks.iter().map(|remark| remark.rule.word().to_owned()))),
     ("reason", |row| row.finding.reason.clone()),
     ("offences", |row| joined(offences(row))),
@@ -53,10 +53,10 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     csv.write_record(COLUMNS.map(|(name, _)| name)).map_err(io_error)?;
     for row in report.rows() {
         let row = row?;
-        csv.write_record(COLUMNS.map(|(_, cell)| harmless(cell(&row)))).map_err(io_error)?;
+        csv.write_record(COLUMNS.map(|(_, cell)| harmless(&cell(&row)))).map_err(io_error)?;
     }
     for gone in report.gone.iter().flatten() {
-        csv.write_record(COLUMNS.map(|(name, _)| harmless(of_gone(gone, name)))).map_err(io_error)?;
+        csv.write_record(COLUMNS.map(|(name, _)| harmless(&of_gone(gone, name)))).map_err(io_error)?;
     }
     Ok(csv.flush()?)
 }
@@ -98,5 +98,10 @@ fn created(base: &Base) -> String {
 }
 
 fn newest(row: &Row) -> Option<String> {
-    Some(row.freshness.as_ref()?.newest.as_ref()?.names.join(", "))
+    Some(tie(&row.freshness.as_ref()?.newest.as_ref()?.names))
+}
+
+/// Names that mean one thing.
+fn tie(names: &[String]) -> String {
+    names.join(" = ")
 }

@@ -4,7 +4,6 @@
 //! its base where that is in the report, too. What is only like a base is none. The serial number is made from what is written,
 //! so that the same report has the same one.
 
-use std::collections::HashSet;
 use std::io::Write;
 
 use layerprint_query::{Base, Evidence, Kin, Row, Verdict};
@@ -84,7 +83,7 @@ fn image(row: &Row) -> Value {
     let others = finding.image.names.iter().filter(|name| **name != finding.source);
     properties.extend(others.map(|name| property("name", name)));
     if let Some(base) = finding.base.as_ref().filter(|_| finding.verdict == Verdict::Base) {
-        properties.push(property("evidence", evidence(base.evidence)));
+        properties.push(property("evidence", base.evidence.word()));
         let ancestors = base.lineage.iter().map(of_kin);
         let ancestors: Vec<Value> = std::iter::once(of_base(base)).chain(ancestors).collect();
         image["pedigree"] = json!({"ancestors": ancestors, "notes": plain(&finding.reason)});
@@ -112,7 +111,7 @@ fn of_kin(kin: &Kin) -> Value {
 /// What others are built on goes by its first name; those that it cannot be told from are properties.
 fn ancestor(names: &[String], by: Evidence, containment: f64) -> Value {
     let mut component = named(names.first().map_or("(no name)", |name| name), None);
-    let mut properties = vec![property("evidence", evidence(by)), property("containment", containment)];
+    let mut properties = vec![property("evidence", by.word()), property("containment", containment)];
     properties.extend(names.iter().skip(1).map(|name| property("name", name)));
     component["properties"] = json!(properties);
     component
@@ -134,21 +133,10 @@ fn property(name: &str, value: impl ToString) -> Value {
     json!({"name": format!("layerprint:{name}"), "value": plain(&value.to_string())})
 }
 
-fn evidence(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::ChainId => "chain-id",
-        Evidence::Content => "content",
-    }
-}
-
 /// Who is built on whom, within the report.
 fn dependencies(report: &Report) -> impl Iterator<Item = anyhow::Result<Value>> {
-    let told: HashSet<ImageId> = report.images().iter().copied().collect();
-    report.rows().map(move |row| {
-        let finding = row?.finding;
-        let base = finding.base.as_ref().filter(|_| finding.verdict == Verdict::Base);
-        let of_report = |base: &Base| base.images.iter().map(|member| member.id).find(|id| told.contains(id));
-        let on: Vec<ImageId> = base.and_then(of_report).into_iter().collect();
-        Ok(json!({"ref": finding.image.id, "dependsOn": on}))
+    report.images().iter().map(|image| {
+        let on: Vec<ImageId> = report.parent(image).into_iter().collect();
+        Ok(json!({"ref": image, "dependsOn": on}))
     })
 }

@@ -161,15 +161,18 @@ impl Old {
         }
     }
 
-    /// Returns the images that are meant and not stored any more, by name.
-    pub fn gone(&self, stored: &Stored, meant: &args::Selection) -> Vec<Gone> {
-        let is_of = |platform: &str| meant.platform.as_ref().is_none_or(|told| told.to_string() == platform);
+    /// Returns the images that are meant and not stored any more, by name. An earlier report tells no labels, so that none is
+    /// told where they are asked for.
+    pub fn gone(&self, stored: &Stored, meant: &args::Selection, since: Option<Day>) -> Vec<Gone> {
         let is_named = |image: &OldImage| {
             image.names.iter().any(|name| stored.names.contains(&(name.clone(), image.platform.clone())))
         };
         let is_stored = |image: &OldImage| stored.ids.contains(&image.id) || is_named(image);
         let is_meant = |image: &&OldImage| {
-            is_of(&image.platform) && meant.means(image.names.iter().map(String::as_str), &image.id)
+            meant.labels.is_empty()
+                && meant.fits(&image.platform)
+                && since.is_none_or(|since| image.created.is_some_and(|made| made >= since))
+                && meant.means(image.names.iter().map(String::as_str), &image.id)
         };
         let gone = self.images.iter().filter(is_meant).filter(|image| !is_stored(image));
         let mut gone: Vec<Gone> = gone.map(OldImage::gone).collect();

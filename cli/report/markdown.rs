@@ -97,7 +97,7 @@ fn write_answers(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     for (answer, images) in &summary.verdicts {
         line(out, &[answer.told().into(), count(*images), share(*images, summary.images)])?;
     }
-    let new = share(summary.new_bytes, summary.content_bytes);
+    let new = share(summary.new_bytes, summary.explained_bytes);
     line(out, &["bytes in no named image".into(), bytes(summary.new_bytes), new])
 }
 

@@ -141,17 +141,21 @@ fn result(row: &Row, remark: &Remark) -> Value {
     })
 }
 
-/// What makes two results of two runs the same.
+/// What makes two results of two runs the same. The name goes on to the image that has it now: an alert ends when that is mended.
 fn fingerprint(row: &Row, remark: &Remark) -> String {
     let finding = &row.finding;
-    let parts = json!([remark.rule, finding.source, finding.image.platform, remark.content]);
+    let mut parts = json!([remark.rule, finding.source, finding.image.platform, remark.content]);
+    if row.superseded {
+        parts.as_array_mut().expect("a list was made").push(json!(finding.image.id));
+    }
     let id = ContentId::of(parts.to_string().as_bytes()).to_string();
     id.trim_start_matches("blake3:")[..32].to_owned()
 }
 
-/// Escapes what means something in messages: placeholders (SARIF 3.11.5) and links (3.11.6).
+/// Takes the meaning from what has one in messages: placeholders (SARIF 3.11.5) and links (3.11.6). Links are parted, for a
+/// backslash before the bracket may have one before it.
 fn message(text: &str) -> String {
-    plain(text).replace('{', "{{").replace('}', "}}").replace("](", "\\](")
+    plain(text).replace('{', "{{").replace('}', "}}").replace("](", "] (")
 }
 
 #[cfg(test)]
@@ -183,6 +187,7 @@ mod tests {
 
     #[test]
     fn messages_have_no_links_and_no_placeholders() {
-        assert_eq!(message("a [b](http://c) {0}\n[d]"), "a [b\\](http://c) {{0}}\\n[d]");
+        assert_eq!(message("a [b](http://c) {0}\n[d]"), "a [b] (http://c) {{0}}\\n[d]");
+        assert_eq!(message("[a\\](http://b)"), "[a\\] (http://b)");
     }
 }

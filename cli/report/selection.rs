@@ -2,7 +2,7 @@
 
 use layerprint_query::{Fleet, FleetImage, labels};
 use layerprint_store::id::ImageId;
-use layerprint_store::{Index, Result};
+use layerprint_store::{Index, Platform, Result};
 
 use crate::args;
 use crate::day::Day;
@@ -52,6 +52,15 @@ impl args::Selection {
             |pattern: &Pattern| names.clone().any(|name| pattern.matches(name)) || pattern.is_id(id);
         let is_listed = self.images.is_empty() || self.images.iter().any(is_meant);
         is_listed && !self.exclude.iter().any(is_meant)
+    }
+
+    /// Returns true if images for such a platform are meant. What is none is meant if it is written like the one asked for.
+    pub fn fits(&self, platform: &str) -> bool {
+        let fits = |wanted: &Platform| match args::values::platform(platform) {
+            Ok(platform) => platform.fits(wanted),
+            Err(_) => wanted.to_string() == platform,
+        };
+        self.platform.as_ref().is_none_or(fits)
     }
 }
 

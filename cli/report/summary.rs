@@ -17,6 +17,9 @@ pub struct Summary {
     pub images: u64,
     /// Sum of the sizes of their contents, those of each image counted once.
     pub content_bytes: u64,
+    /// The same without images of which nothing is known but that others are built on them: they explain, and are not
+    /// explained.
+    pub explained_bytes: u64,
     /// What of that is in no stored image that is named.
     pub new_bytes: u64,
     /// Images by what is said of them.
@@ -77,9 +80,13 @@ impl Summary {
         let content_bytes = row.finding.image.content_bytes;
         self.images += 1;
         self.content_bytes = self.content_bytes.saturating_add(content_bytes);
-        let new = row.made_of.iter().filter(|part| part.kind == Kind::New);
-        self.new_bytes = new.fold(self.new_bytes, |sum, part| sum.saturating_add(part.bytes));
-        *self.verdicts.entry(Answer::of(row)).or_default() += 1;
+        let answer = Answer::of(row);
+        *self.verdicts.entry(answer).or_default() += 1;
+        if answer != Answer::IsBase {
+            let new = row.made_of.iter().filter(|part| part.kind == Kind::New);
+            self.new_bytes = new.fold(self.new_bytes, |sum, part| sum.saturating_add(part.bytes));
+            self.explained_bytes = self.explained_bytes.saturating_add(content_bytes);
+        }
         self.add_remarks(row);
         let Some(base) = row.finding.base.as_ref().filter(|_| row.finding.verdict == Verdict::Base) else {
             return;

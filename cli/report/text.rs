@@ -73,7 +73,7 @@ fn verdicts(summary: &Summary) -> Table {
     for (answer, images) in &summary.verdicts {
         rows.add_row([answer.told().to_owned(), count(*images), share(*images, summary.images)]);
     }
-    let new = share(summary.new_bytes, summary.content_bytes);
+    let new = share(summary.new_bytes, summary.explained_bytes);
     rows.add_row(["bytes in no named image".to_owned(), bytes(summary.new_bytes), new]);
     align_right(&mut rows, &[1, 2]);
     rows

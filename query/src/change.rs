@@ -95,7 +95,7 @@ impl Before {
         }
         let is_other = !self.has_base() || !self.shares_base(now);
         let is_kin = !self.has_base() || !is_other || family(&self.was.base) == family(&now.was.base);
-        if !self.is_current() && now.is_current() && is_kin {
+        if self.was_behind() && now.is_current() && is_kin {
             Some(ChangeKind::CameBack)
         } else if is_other {
             Some(ChangeKind::Moved)
@@ -112,8 +112,13 @@ impl Before {
         self.was.newer.unwrap_or(0)
     }
 
+    /// Of a base without a date nobody knows whether it is the newest, nor whether it was outdated.
     fn is_current(&self) -> bool {
-        self.has_base() && self.newer() == 0
+        self.has_base() && self.was.newer == Some(0)
+    }
+
+    fn was_behind(&self) -> bool {
+        !self.has_base() || self.newer() > 0
     }
 
     fn shares_base(&self, other: &Self) -> bool {
@@ -155,6 +160,24 @@ mod tests {
         for ((was, was_newer), (is, is_newer), expected) in cases {
             let told = before(was, was_newer).kind(&before(is, is_newer));
             assert_eq!(told, expected, "{was:?} {was_newer} -> {is:?} {is_newer}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_the_newest_has_not_come_back() {
+        let undated = |base: &str| {
+            let Before { was, images } = before(base, 0);
+            Before { was: Was { newer: None, ..was }, images }
+        };
+        let cases = [
+            (before("", 0), undated("debian:12"), Some(ChangeKind::Moved)),
+            (before("debian:12", 3), undated("debian:12"), None),
+            (before("debian:12", 3), undated("debian:13"), Some(ChangeKind::Moved)),
+            (undated("debian:12"), before("debian:12", 0), None),
+            (undated("debian:12"), before("debian:12", 1), Some(ChangeKind::FellBehind)),
+        ];
+        for (was, is, expected) in cases {
+            assert_eq!(was.kind(&is), expected, "{was:?} -> {is:?}");
         }
     }
 

@@ -54,6 +54,16 @@ pub enum Evidence {
     Content,
 }
 
+impl Evidence {
+    /// The evidence as it is written everywhere.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ChainId => "chain-id",
+            Self::Content => "content",
+        }
+    }
+}
+
 /// An image in figures.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageFacts {

@@ -157,18 +157,22 @@ impl Fleet {
     }
 }
 
-/// Of the images that had a name on one platform, those have it that were last seen with it.
+/// Of the images that had a name on one platform, those have it that were last seen with it; of several that were seen in the
+/// same second, those that were made last.
 fn mark_current(images: &mut [FleetImage]) {
-    let mut last: HashMap<(String, Platform), u64> = HashMap::new();
+    let seen_and_made =
+        |image: &FleetImage, seen: u64| (seen, image.created.as_deref().and_then(created::seconds));
+    let mut last: HashMap<(String, Platform), (u64, Option<i64>)> = HashMap::new();
     for image in images.iter() {
         for (name, seen) in &image.names {
             let last = last.entry((name.clone(), image.platform.clone())).or_default();
-            *last = (*last).max(*seen);
+            *last = (*last).max(seen_and_made(image, *seen));
         }
     }
     for image in images {
-        let has =
-            |(name, seen): &(String, u64)| last.get(&(name.clone(), image.platform.clone())) == Some(seen);
+        let has = |(name, seen): &(String, u64)| {
+            last.get(&(name.clone(), image.platform.clone())) == Some(&seen_and_made(image, *seen))
+        };
         image.is_current = image.names.is_empty() || image.names.iter().any(has);
     }
 }

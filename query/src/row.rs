@@ -1,7 +1,7 @@
 //! A row of a report: what is found of one stored image, and what follows from the others that are stored.
 //!
 //! A row is the answer of [`find`](fn@crate::find) with the same figures, and then the family of the base, how fresh it is, and
-//! what the image is made of. What only the whole report can tell, its children and remarks, is filled in by who has it.
+//! what the image is made of. What only the whole report can tell, its children, its place among those of its names, and remarks, is filled in by who has it.
 
 use layerprint_store::id::{ContentId, ImageId};
 use layerprint_store::{Index, Result, StoreError};
@@ -31,6 +31,9 @@ pub struct Row {
     /// True if some of these are of other repositories: then it is a base, and not only another build of the same.
     #[serde(default)]
     pub is_base: bool,
+    /// True if other images have got all its names since.
+    #[serde(default)]
+    pub superseded: bool,
     /// What there is to say about the image.
     pub remarks: Vec<Remark>,
     /// What became of it since an earlier report; absent where nothing did, or none is known.
@@ -49,6 +52,7 @@ impl Row {
             made_of: Vec::new(),
             children: 0,
             is_base: false,
+            superseded: false,
             remarks: Vec::new(),
             change: None,
             finding,
