@@ -33,6 +33,7 @@ mod stats;
 mod store;
 mod subjects;
 mod who_has;
+mod workers;
 
 use std::io::Write;
 use std::process::ExitCode;

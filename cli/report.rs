@@ -42,6 +42,7 @@ use crate::policy::{Judge, Policy};
 use crate::progress::complain;
 use crate::store::Published;
 use crate::subjects::Trouble;
+use crate::workers::workers;
 
 use diff::{Gone, Old, Stored};
 pub use format::Format;
@@ -154,21 +155,23 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         complain("no stored image is meant");
         return Ok(Status::Nothing);
     }
+    let workers = workers(command.jobs)?;
     let spool = spool(command, &outputs, &fleet)?;
     if command.resume && !global.quiet {
         complain(&format!("asked before: {}", counted(spool.len() as u64, "image")));
     }
-    let failed = compute::compute(global, command.jobs, &published, &fleet, &images, &spool)?;
+    let failed = compute::compute(global, &workers, &published, &fleet, &images, &spool)?;
     failed.iter().for_each(Trouble::complain);
     let is_there = |image: &&&FleetImage| spool.has(&image.id);
     let images = images.iter().filter(is_there).map(|image| image.id).collect();
     let mut report =
         Report::of(images, spool, as_of(command, &fleet)?, told("from the store", index.root()))?;
     report.selection = selection::told(&command.selection);
-    report.shared = outputs.show_storage().then(|| Shared::of(&published, &report)).flatten();
+    report.shared =
+        outputs.show_storage().then(|| workers.install(|| Shared::of(&published, &report))).flatten();
     report.compare(command, old, &Stored::of(&fleet));
-    let judge = policy.map(|policy| gate::judge(global, &published, policy, report.as_of));
-    report.judge = judge.transpose()?;
+    let judge = |policy| workers.install(|| gate::judge(global, &published, policy, report.as_of));
+    report.judge = policy.map(judge).transpose()?;
     let told = report.tell(command, &outputs)?;
     report.spool.remove()?;
     let failed = if failed.is_empty() { Status::Done } else { Status::Failed };

@@ -10,6 +10,7 @@ use crate::output::{bytes, count, names};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
+use crate::workers::workers;
 
 /// One way to look at what is stored.
 #[derive(Clone)]
@@ -25,7 +26,7 @@ struct Row {
 
 pub fn run(global: &Global, command: &Savings) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
-    let workers = rayon::ThreadPoolBuilder::new().num_threads(command.jobs.map_or(0, usize::from)).build()?;
+    let workers = workers(command.jobs)?;
     let fleet = published.ask(Fleet::of)?;
     let mut images: Vec<&FleetImage> = fleet.images().iter().collect();
     images.sort_unstable_by_key(|image| image.place);
