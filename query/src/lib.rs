@@ -60,6 +60,7 @@ mod tree;
 mod versions;
 mod weigh;
 mod who_has;
+mod words;
 
 pub use change::{Before, Change, ChangeKind, Was};
 pub use children::{Asked, Child, children};
@@ -85,3 +86,4 @@ pub use states::{FileRow, State};
 pub use storage::{Storage, storage};
 pub use subject::{Layers, Subject};
 pub use who_has::{Holding, HoldingLayer, who_has};
+pub use words::{either, percent, whole_percent};

@@ -227,9 +227,16 @@ fn plain_all(texts: &[String]) -> Vec<Cow<'_, str>> {
     texts.iter().map(|text| plain(text)).collect()
 }
 
-/// As many places as the page shows, rounded down: only what is whole reads as whole.
+/// As many places as the page shows; one more where more than nothing or less than all would read as such.
 fn rounded(share: f64) -> f64 {
-    (share * 1000.0).floor() / 1000.0
+    let rounded = (share * 1000.0 * (1.0 + 2.0 * f64::EPSILON)).round() / 1000.0;
+    if share > 0.0 && rounded == 0.0 {
+        0.0001
+    } else if share < 1.0 && rounded == 1.0 {
+        0.9999
+    } else {
+        rounded
+    }
 }
 
 /// What many rows say, told once each.
