@@ -38,6 +38,11 @@ pub fn names(names: &[String]) -> String {
     }
 }
 
+/// Returns the names of a tie as one text that stands in a sentence: any of them may be meant.
+pub fn either(names: &[String]) -> String {
+    plain(&layerprint_query::either(names)).into_owned()
+}
+
 /// Returns a size for people: `61.2 MiB`.
 pub fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Savings};
 use crate::error::Status;
-use crate::output::{bytes, count, names};
+use crate::output::{bytes, count, either};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
@@ -136,7 +136,7 @@ fn columns() -> Vec<Fact> {
 
 fn what(row: &Row) -> String {
     match row.kind {
-        "base" => format!("if built on {}", names(&row.base)),
+        "base" => format!("if built on {}", either(&row.base)),
         "rebased" => "if all these were".into(),
         "images" => "every image by itself".into(),
         "layers" => "with layers shared".into(),

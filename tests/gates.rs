@@ -195,6 +195,41 @@ fn find_requires_a_base_or_something_that_it_is_built_on() {
     assert_eq!((bad.status, bad.stdout.as_str()), (2, ""));
 }
 
+#[test]
+fn of_a_tie_it_is_said_that_any_may_be_meant() {
+    let world = fleet();
+    let again = base().named("base:1.0").label("built", "again").created("2026-01-01T00:00:00Z");
+    world.save("again.tar", &[again]);
+    assert_eq!(world.run(&["ingest", "again.tar"]).status, 0);
+    fs::write(world.path("policy.toml"), "[base]\nforbid = [\"base:1\"]\nmax_age_days = 30\n").unwrap();
+    let policy = ["--policy", "policy.toml", "--as-of", "2026-07-01"];
+    let rows = world.json(&[&["report", "--json", "app"][..], &policy].concat());
+    let told: Vec<&str> = rows[0]["remarks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|remark| remark["message"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "base:1 or base:1.0: base:1 is forbidden",
+        "base:1 or base:1.0 is 181 days old; 30 are allowed",
+        "1 newer image than base:1 or base:1.0 is stored, the last is base:2 of 2026-06-01",
+    ];
+    assert_eq!(told, expected);
+    let found = world.run(&["find", "--json", "--require", "mid", "app:1"]);
+    let expected = "not met: app:1: built on base:1 or base:1.0; required is mid\n";
+    assert_eq!((found.status, found.stderr.as_str()), (1, expected));
+    let siblings = world.run(&["siblings", "app:1"]);
+    assert_eq!(siblings.stderr, "app:1 is built on base:1 or base:1.0; so are:\n");
+    assert_eq!(world.run(&["report", "-o", "old.jsonl"]).status, 0);
+    let moved = support::second().named("app:1").layer(files("srv/app", 2));
+    world.save("moved.tar", &[moved]);
+    assert_eq!(world.run(&["ingest", "moved.tar"]).status, 0);
+    let text = world.run(&["report", "--diff", "old.jsonl", "app", "--current"]).stdout;
+    let expected = "  app:1  was on base:1 or base:1.0 (1 newer), is on base:2\n";
+    assert!(text.contains(expected), "{text}");
+}
+
 /// What changed since `old.jsonl`, by name.
 fn changes(world: &World, args: &[&str]) -> Vec<String> {
     let ran = world.run(&[&["report", "--json", "--diff", "old.jsonl"], args].concat());

@@ -3,11 +3,10 @@
 //! A base is known by all names of its tie: allowed if any of them is, forbidden if any of them is. What is forbidden cannot be
 //! allowed. An image whose base is not known breaks what is said of unknown bases and nothing else, for nothing else is known.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use layerprint_query::{Base, Level, Remark, Row, Rule, Verdict, family_of};
+use layerprint_query::{Base, Level, Remark, Row, Rule, Verdict, either, family_of};
 use layerprint_store::id::ImageId;
 
 use super::{Exemption, Policy, Severity};
@@ -104,7 +103,7 @@ impl Judge {
 
     fn named(&self, base: &Base) -> Option<Remark> {
         let rules = &self.policy.base;
-        let own = told(&base.names);
+        let own = either(&base.names);
         if let Some(pattern) = rules.forbid.iter().find(|pattern| is_base(pattern, base)) {
             return error(Rule::BaseForbidden, format!("{own}: {pattern} is forbidden"));
         }
@@ -137,7 +136,7 @@ impl Judge {
 
     fn aged(&self, base: &Base) -> Option<Remark> {
         let max = self.policy.base.max_age_days?;
-        let own = told(&base.names);
+        let own = either(&base.names);
         let Some(made) = base.created().and_then(Day::of_rfc3339) else {
             let message = format!("when {own} was made is not known; {max} days are allowed");
             let level = self.policy.base.undated.level()?;
@@ -152,7 +151,7 @@ impl Judge {
     fn undated(&self, base: &Base) -> Option<Remark> {
         let max = self.policy.base.max_newer?;
         let level = self.policy.base.undated.level()?;
-        let own = told(&base.names);
+        let own = either(&base.names);
         let message = format!("how many newer ones than {own} are stored is not known; {max} are allowed");
         Some(Remark::new(Rule::BaseOutdated, level, message))
     }
@@ -201,14 +200,6 @@ fn by<'p>(patterns: &'p [Pattern], name: &str) -> Option<&'p Pattern> {
 fn means(pattern: &Pattern, row: &Row) -> bool {
     let image = &row.finding.image;
     image.names.iter().any(|name| pattern.matches(name)) || pattern.is_id(&image.id)
-}
-
-fn told(names: &[String]) -> Cow<'_, str> {
-    match names {
-        [] => "the base, which has no name,".into(),
-        [name] => name.into(),
-        names => names.join(", ").into(),
-    }
 }
 
 fn list(patterns: &[Pattern]) -> String {
