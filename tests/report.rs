@@ -147,7 +147,7 @@ corp/base:1.1            1  12.5 %         0  517.53 KiB
 corp/base:1.2-slim       1  12.5 %         0  517.45 KiB
 
 base-unknown  1 image
-  other:1  no other stored image shares enough with it; it is stored itself: other:1
+  other:1  no other stored image shares enough with it
 
 base-outdated  2 images
   shop:1  1 newer image than corp/base:1.0 is stored, the last is corp/base:1.1 of 2025-06-01

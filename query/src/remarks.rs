@@ -16,7 +16,7 @@ fn unexplained(row: &Row) -> Option<Remark> {
         Verdict::Family => Rule::BaseUncertain,
         Verdict::Base => return None,
     };
-    let message = row.finding.reason.clone();
+    let message = row.reason().to_owned();
     (!row.is_base).then_some(Remark::new(rule, Level::Warning, message))
 }
 

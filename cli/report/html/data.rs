@@ -145,7 +145,7 @@ pub fn write(
 
 fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
     let Row { finding, family, freshness, made_of, children, remarks, change, .. } = row;
-    let Finding { image, base, runner_up, cover, confidence, reason, .. } = finding;
+    let Finding { image, base, runner_up, cover, confidence, .. } = finding;
     // What a base is like may be built on it, and is not told as its own.
     let is_told = Answer::of(row) != Answer::IsBase;
     let (base, runner_up) = (base.as_ref().filter(|_| is_told), runner_up.as_ref().filter(|_| is_told));
@@ -164,7 +164,7 @@ fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
         answer: Answer::of(row) as usize,
         confidence: rounded(*confidence),
         parts: made_of.iter().map(part).collect(),
-        reason: told.text(reason),
+        reason: told.text(row.reason()),
         family: family.as_deref().map(plain),
         is: overview.is_base(row),
         on: base.filter(|_| finding.verdict == Verdict::Base).and_then(|base| overview.base_of(&base.names)),
