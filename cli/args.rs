@@ -9,6 +9,7 @@ use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub use options::*;
+pub use values::Label;
 
 const SOURCES: &str = "\
 Sources:

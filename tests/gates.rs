@@ -170,6 +170,38 @@ fn a_policy_that_cannot_be_read_says_where_and_nothing_is_done() {
 }
 
 #[test]
+fn what_is_empty_is_refused_and_named() {
+    let world = World::new();
+    let pattern = "a pattern is empty: it is a name, a repository or an ID, with * for anything";
+    let label = "a label has no key: it is KEY, or KEY=VALUE where the value may be empty";
+    let cases: [(&[&str], String); 9] = [
+        (
+            &["find", "--require", "", "a.tar"],
+            format!("invalid value '' for '--require <PATTERN>': {pattern}"),
+        ),
+        (
+            &["find", "--require", " ", "a.tar"],
+            format!("invalid value ' ' for '--require <PATTERN>': {pattern}"),
+        ),
+        (&["report", ""], format!("invalid value '' for '[PATTERN]...': {pattern}")),
+        (&["report", "--exclude", ""], format!("invalid value '' for '--exclude <PATTERN>': {pattern}")),
+        (&["report", "--label", ""], format!("invalid value '' for '--label <KEY[=VALUE]>': {label}")),
+        (&["report", "--label", "=x"], format!("invalid value '=x' for '--label <KEY[=VALUE]>': {label}")),
+        (
+            &["report", "--policy", ""],
+            "a value is required for '--policy <FILE>' but none was supplied".into(),
+        ),
+        (&["list", ""], "a value is required for '[TEXT]' but none was supplied".into()),
+        (&["children", ""], "a value is required for '<BASE>' but none was supplied".into()),
+    ];
+    for (args, expected) in cases {
+        let ran = world.run(args);
+        let expected = format!("error: {expected}\n\nFor more information, try '--help'.\n");
+        assert_eq!((ran.status, ran.stdout, ran.stderr), (2, String::new(), expected), "{args:?}");
+    }
+}
+
+#[test]
 fn find_requires_a_base_or_something_that_it_is_built_on() {
     let world = fleet();
     let find = |args: &[&str]| {

@@ -68,7 +68,7 @@ impl Judge {
 
     /// Returns why an image is not asked.
     pub fn exemption(&self, row: &Row) -> Option<&Exemption> {
-        let of = |exemption: &&Exemption| exemption.images.iter().any(|pattern| means(pattern, row));
+        let of = |exemption: &&Exemption| exemption.images.0.iter().any(|pattern| means(pattern, row));
         let holds = |exemption: &&Exemption| exemption.until.is_none_or(|until| until.includes(self.as_of));
         self.policy.exemptions.iter().filter(of).find(holds)
     }
@@ -78,7 +78,7 @@ impl Judge {
         let ended = |exemption: &&Exemption| exemption.until.is_some_and(|until| !until.includes(self.as_of));
         self.policy.exemptions.iter().filter(ended).map(|exemption| {
             let until = exemption.until.map(|until| until.to_string()).unwrap_or_default();
-            format!("the exemption of {} ended on {until}: {}", list(&exemption.images), exemption.reason)
+            format!("the exemption of {} ended on {until}: {}", list(&exemption.images.0), exemption.reason)
         })
     }
 
@@ -126,7 +126,7 @@ impl Judge {
         let families = rules.allow_families.as_deref().unwrap_or_default();
         let is_allowed = |name: &String| {
             let is_kin =
-                family_of(name).is_some_and(|family| families.iter().any(|allowed| allowed == family));
+                family_of(name).is_some_and(|family| families.iter().any(|allowed| allowed.0 == family));
             is_kin || by(patterns, name).is_some()
         };
         patterns.iter().any(|pattern| is_base(pattern, base))
