@@ -12,6 +12,7 @@ use layerprint_store::{ImportError, StoreError};
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
 use crate::progress::complain;
+use crate::report::NotAnOutput;
 use crate::who_has::NotAsked;
 
 /// The exit status. Ordered: of several, the last one is told.
@@ -108,9 +109,16 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);
         let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
         let not_asked = || cause.downcast_ref::<NotAsked>().and_then(NotAsked::hint);
+        let output = || cause.downcast_ref::<NotAnOutput>().and_then(NotAnOutput::hint);
         let stdin = || cause.downcast_ref::<SharedStdin>().map(SharedStdin::hint);
         let export = || cause.downcast_ref::<ImportError>().and_then(import_hint);
-        ingest.or_else(store).or_else(transport).or_else(stdin).or_else(export).or_else(not_asked)
+        ingest
+            .or_else(store)
+            .or_else(transport)
+            .or_else(stdin)
+            .or_else(export)
+            .or_else(not_asked)
+            .or_else(output)
     })
 }
 

@@ -47,6 +47,7 @@ use crate::workers::workers;
 use diff::{Gone, Old, Stored};
 pub use format::Format;
 pub use gate::Gate;
+pub use outputs::NotAnOutput;
 use outputs::Outputs;
 use shared::Shared;
 use spool::{Basis, Spool};
