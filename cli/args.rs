@@ -233,7 +233,7 @@ Examples:
 Exit status:
   0  something would be saved by building on shared layers
   1  no stored image has a base that it shares no layers with
-  2  something failed")]
+  2  something failed; what could be said was said")]
     Savings(Savings),
     /// Show how it works, on images made from files of this machine
     ///

@@ -15,6 +15,7 @@ mod find;
 mod forget;
 mod import;
 mod ingest;
+mod left_out;
 mod list;
 mod output;
 mod pattern;

@@ -37,6 +37,7 @@ use crate::args::{self, Global};
 use crate::day::Day;
 use crate::error::Status;
 use crate::ingest::now_unix_s;
+use crate::left_out::LeftOut;
 use crate::output::{counted, path};
 use crate::policy::{Judge, Policy};
 use crate::progress::complain;
@@ -167,16 +168,20 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let images = images.iter().filter(is_there).map(|image| image.id).collect();
     let mut report =
         Report::of(images, spool, as_of(command, &fleet)?, told("from the store", index.root()))?;
+    let mut left_out = LeftOut::default();
     report.selection = selection::told(&command.selection);
-    report.shared =
-        outputs.show_storage().then(|| workers.install(|| Shared::of(&published, &report))).flatten();
+    report.shared = match outputs.show_storage() {
+        true => workers.install(|| Shared::of(&published, &report, &mut left_out)),
+        false => None,
+    };
     report.compare(command, old, &Stored::of(&fleet));
-    let judge = |policy| workers.install(|| gate::judge(global, &published, policy, report.as_of));
+    let judge =
+        |policy| workers.install(|| gate::judge(global, &published, policy, report.as_of, &mut left_out));
     report.judge = policy.map(judge).transpose()?;
     let told = report.tell(command, &outputs)?;
     report.spool.remove()?;
     let failed = if failed.is_empty() { Status::Done } else { Status::Failed };
-    Ok(failed.max(told))
+    Ok(failed.max(left_out.tell(&published)).max(told))
 }
 
 /// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report. A gate

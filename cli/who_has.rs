@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, WhoHas};
 use crate::error::{Status, message};
+use crate::left_out::LeftOut;
 use crate::output::{count, names, path, plain, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
@@ -27,10 +28,10 @@ struct Row {
 
 pub fn run(global: &Global, command: &WhoHas) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
-    let (mut rows, mut status) = (Vec::new(), Status::Done);
+    let (mut rows, mut status, mut left_out) = (Vec::new(), Status::Done, LeftOut::default());
     for asked in &command.contents {
         match content_of(asked) {
-            Ok(content) => rows.extend(ask(global, &published, asked, content)?),
+            Ok(content) => rows.extend(ask(global, &published, asked, content, &mut left_out)?),
             Err(error) => {
                 status = Status::Failed;
                 tell(asked, &error);
@@ -41,10 +42,17 @@ pub fn run(global: &Global, command: &WhoHas) -> anyhow::Result<Status> {
     if form != Form::Text || !rows.is_empty() {
         rows::print(form, &columns(command.contents.len() > 1), &rows)?;
     }
+    let status = status.max(left_out.tell(&published));
     Ok(status.max(if rows.is_empty() { Status::Nothing } else { Status::Done }))
 }
 
-fn ask(global: &Global, published: &Published, asked: &str, content: ContentId) -> anyhow::Result<Vec<Row>> {
+fn ask(
+    global: &Global,
+    published: &Published,
+    asked: &str,
+    content: ContentId,
+    left_out: &mut LeftOut,
+) -> anyhow::Result<Vec<Row>> {
     let bar = bar(global.quiet, "layers read");
     let on_read = |event| match event {
         Asked::Total(number) => bar.set_length(number),
@@ -52,7 +60,7 @@ fn ask(global: &Global, published: &Published, asked: &str, content: ContentId) 
     };
     let holdings = published.ask(|index| who_has(index, &content, &on_read));
     bar.finish_and_clear();
-    let holdings = holdings?;
+    let holdings = left_out.take(holdings?);
     if holdings.is_empty() {
         complain(&format!("{}: no stored image has {content}", plain(asked)));
     }
