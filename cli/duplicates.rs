@@ -48,7 +48,7 @@ pub fn run(global: &Global, command: &Duplicates) -> anyhow::Result<Status> {
     if form != Form::Text || !rows.is_empty() {
         rows::print(form, &columns(), &rows)?;
     }
-    if !global.quiet {
+    if !published.tell_if_empty() && !global.quiet {
         complain(&told.join(", "));
     }
     Ok(left_out.tell(&published).max(if rows.is_empty() { Status::Nothing } else { Status::Done }))

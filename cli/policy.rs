@@ -14,6 +14,7 @@ use layerprint_query::Level;
 use layerprint_store::id::ContentId;
 use serde::Deserialize;
 
+use crate::error::input_hint;
 use crate::pattern::Pattern;
 
 pub use held::held;
@@ -154,6 +155,18 @@ pub enum PolicyError {
     /// It forbids what every image has.
     #[error("{path}: a [[file]] forbids the content of the empty file, which nearly every image has")]
     EmptyFile { path: PathBuf },
+}
+
+impl PolicyError {
+    /// Returns what may be done about it.
+    pub fn hint(&self) -> Option<String> {
+        const WANTED: &str = "docs/policy.md says what a policy is, with an example";
+        match self {
+            Self::Io { source, .. } => input_hint(source.kind(), WANTED),
+            Self::Malformed { .. } => Some(WANTED.into()),
+            Self::EmptyFile { .. } => Some("leave this [[file]] out".into()),
+        }
+    }
 }
 
 impl Policy {

@@ -35,7 +35,7 @@ use layerprint_store::id::ImageId;
 
 use crate::args::{self, Global};
 use crate::day::Day;
-use crate::error::Status;
+use crate::error::{Mistake, Status};
 use crate::ingest::now_unix_s;
 use crate::left_out::LeftOut;
 use crate::output::{counted, path};
@@ -45,6 +45,7 @@ use crate::store::Published;
 use crate::subjects::Trouble;
 use crate::workers::workers;
 
+pub use diff::RowsError;
 use diff::{Gone, Old, Stored};
 pub use format::Format;
 pub use gate::Gate;
@@ -154,7 +155,9 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let index = published.index();
     let images = selection::select(&index, &fleet, &command.selection, told_day(command)?)?;
     if images.is_empty() && old.is_none() {
-        complain("no stored image is meant");
+        if !published.tell_if_empty() {
+            complain("no stored image is meant\nhint: layerprint list shows what is stored");
+        }
         return Ok(Status::Nothing);
     }
     let workers = workers(command.jobs)?;
@@ -208,7 +211,11 @@ fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Re
     let basis = Basis { layerprint: env!("CARGO_PKG_VERSION").into(), store: fleet.digest() };
     match outputs.first_file() {
         Some(path) => Spool::beside(path, &basis, command.resume),
-        None if command.resume => anyhow::bail!("--resume goes on with what -o began: give the same -o FILE"),
+        None if command.resume => {
+            let hint = "give the same -o FILE as to the report that was stopped";
+            Err(Mistake::new("--resume goes on with rows that wait beside a file, and none is named", hint)
+                .into())
+        }
         None => Spool::unnamed(),
     }
 }

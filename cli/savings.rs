@@ -42,7 +42,7 @@ pub fn run(global: &Global, command: &Savings) -> anyhow::Result<Status> {
     let groups = savings.groups();
     let is_none = groups.is_empty();
     rows::print(Form::of(global, command.tabular), &columns(), &rows_of(groups, &storage))?;
-    if is_none && !global.quiet {
+    if is_none && !published.tell_if_empty() && !global.quiet {
         complain("no stored image has a base that it shares no layers with");
     }
     Ok(left_out.tell(&published).max(if is_none { Status::Nothing } else { Status::Done }))

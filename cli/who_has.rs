@@ -9,12 +9,13 @@ use layerprint_store::id::ContentId;
 use serde_json::{Value, json};
 
 use crate::args::{Global, WhoHas};
-use crate::error::{Status, message};
+use crate::error::{Status, input_hint};
 use crate::left_out::LeftOut;
 use crate::output::{count, names, path, plain, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
+use crate::subjects::Trouble;
 
 /// Paths that the text shows of one image.
 const PATHS_SHOWN: usize = 3;
@@ -61,7 +62,7 @@ fn ask(
     let holdings = published.ask(|index| who_has(index, &content, &on_read));
     bar.finish_and_clear();
     let holdings = left_out.take(holdings?);
-    if holdings.is_empty() {
+    if holdings.is_empty() && !published.tell_if_empty() {
         complain(&format!("{}: no stored image has {content}", plain(asked)));
     }
     let row = |holding| Row { asked: asked.to_owned(), content, holding };
@@ -74,6 +75,9 @@ pub enum NotAsked {
     /// A hash of another kind.
     #[error("contents are known by BLAKE3, not {0}")]
     OtherHash(String),
+    /// What is asked for is no hash, and cannot be read.
+    #[error("{path}: {source}")]
+    File { path: String, source: io::Error },
     /// The content of the empty file.
     #[error("this is the empty file, which nearly every image has and which is never counted")]
     Empty,
@@ -85,6 +89,9 @@ impl NotAsked {
             Self::OtherHash(_) => {
                 Some("give the file itself, or what `b3sum FILE` prints; `layerprint show --files` lists the hashes of an image".into())
             }
+            Self::File { source, .. } => {
+                input_hint(source.kind(), "give a file, or all 64 digits of the BLAKE3 hash of its bytes")
+            }
             Self::Empty => None,
         }
     }
@@ -95,7 +102,10 @@ fn content_of(asked: &str) -> anyhow::Result<ContentId> {
     let content = match hash(asked)? {
         Some(content) => content,
         None if asked == "-" => ContentId::of_reader(io::stdin().lock()).context("standard input")?,
-        None => File::open(asked).and_then(ContentId::of_reader)?,
+        None => {
+            let read = File::open(asked).and_then(ContentId::of_reader);
+            read.map_err(|source| NotAsked::File { path: asked.to_owned(), source })?
+        }
     };
     if content == ContentId::EMPTY { Err(NotAsked::Empty.into()) } else { Ok(content) }
 }
@@ -115,10 +125,7 @@ fn hash(asked: &str) -> Result<Option<ContentId>, NotAsked> {
 }
 
 fn tell(asked: &str, error: &anyhow::Error) {
-    complain(&format!("error: {}: {}", plain(asked), plain(&message(error))));
-    if let Some(hint) = crate::error::hint(error) {
-        complain(&format!("hint: {}", plain(&hint)));
-    }
+    Trouble::failed(asked, error).complain();
 }
 
 type Fact = Column<Row>;

@@ -109,7 +109,9 @@ fn several_files_may_be_asked_for_and_what_cannot_be_is_told() {
     assert_eq!(world.run(&["who-has", "empty"]), failed(empty));
     let absent = world.run(&["who-has", "absent.jar", "bad.jar"]);
     assert_eq!((absent.status, absent.stdout.lines().count()), (2, 3), "the others are answered for");
-    assert_eq!(absent.stderr, "error: absent.jar: No such file or directory (os error 2)\n");
+    let told = "error: absent.jar: No such file or directory (os error 2)\n\
+                hint: give a file, or all 64 digits of the BLAKE3 hash of its bytes\n";
+    assert_eq!(absent.stderr, told);
     assert_eq!(world.run(&["who-has", "--json", "--csv", "bad.jar"]).status, 2);
 }
 

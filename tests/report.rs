@@ -193,7 +193,7 @@ fn only_the_images_that_are_meant_are_reported() {
     let none = world.run(&["report", "--platform", "linux/arm64"]);
     assert_eq!(
         (none.status, none.stdout.as_str(), none.stderr.as_str()),
-        (1, "", "no stored image is meant\n")
+        (1, "", "no stored image is meant\nhint: layerprint list shows what is stored\n")
     );
     let bad = world.run(&["report", "shop["]);
     assert_eq!(bad.status, 2);

@@ -142,7 +142,7 @@ fn rows_that_are_none_are_told_by_file_and_line() {
     fs::write(world.path("rows.jsonl"), format!("{row}\n{{\"image\": 1}}\n")).unwrap();
     let ran = world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF]);
     assert_eq!((ran.status, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.starts_with("error: rows.jsonl: line 2 is no row of a report: "), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: rows.jsonl, line 2: not a row of a report: "), "{}", ran.stderr);
     let ran = world.run(&["report", "--from", "rows.jsonl"]);
     assert!(ran.status == 2 && ran.stderr.contains("--as-of <DAY>"), "{}", ran.stderr);
 }
@@ -316,7 +316,8 @@ fn what_a_report_said_is_told_again_from_its_rows() {
     fs::write(world.path("files.toml"), file).unwrap();
     let ran =
         world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "--policy", "files.toml"]);
-    let told = "error: files.toml: rows do not tell which images hold a file: leave out --from\n";
+    let told = "error: files.toml: rows do not tell which images hold a [[file]]\n\
+                hint: leave out --from, so that the store is asked\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, told));
 }
 
