@@ -9,7 +9,8 @@
 //! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
 //! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). A [`Row`] is that with what the whole
 //! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file
-//! (`states`, `versions`), [`children()`] asks the other way round.
+//! (`states`, `versions`), [`children()`] asks the other way round. Questions about all that is stored answer [`Partly`] where
+//! a layer cannot be read (`unread`).
 
 mod agree;
 mod best;

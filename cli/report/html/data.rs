@@ -314,6 +314,12 @@ mod tests {
     }
 
     #[test]
+    fn only_nothing_and_all_are_sent_as_such() {
+        let shares = [0.0, 0.000_4, 0.000_5, 0.062_5, 0.500_5, 0.999_4, 0.999_5, 1.0];
+        assert_eq!(shares.map(rounded), [0.0, 0.000_1, 0.001, 0.063, 0.501, 0.999, 0.999_9, 1.0]);
+    }
+
+    #[test]
     fn what_repeats_is_told_once() {
         let mut told = Told::default();
         let places = [told.text("a"), told.text("b\n"), told.text("a")];
