@@ -9,6 +9,7 @@ use clap::builder::{Styles, styling::AnsiColor};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 pub use options::*;
+pub use values::Label;
 
 const SOURCES: &str = "\
 Sources:
@@ -232,7 +233,7 @@ Examples:
 Exit status:
   0  something would be saved by building on shared layers
   1  no stored image has a base that it shares no layers with
-  2  something failed")]
+  2  something failed; what could be said was said")]
     Savings(Savings),
     /// Show how it works, on images made from files of this machine
     ///

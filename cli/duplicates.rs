@@ -1,10 +1,13 @@
 //! `layerprint duplicates`
 
-use layerprint_query::{Asked, EqualImages, EqualLayers, Known, Nearness, equal_images, equal_layers};
+use layerprint_query::{
+    Asked, EqualImages, EqualLayers, Known, Nearness, Partly, equal_images, equal_layers,
+};
 use serde_json::{Value, json};
 
 use crate::args::{Duplicates, Global};
 use crate::error::Status;
+use crate::left_out::LeftOut;
 use crate::output::{bytes, count, counted, names, percent, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
@@ -30,13 +33,14 @@ pub fn run(global: &Global, command: &Duplicates) -> anyhow::Result<Status> {
     let both = command.images == command.layers;
     let mut rows = Vec::new();
     let mut told = Vec::new();
+    let mut left_out = LeftOut::default();
     if both || command.images {
-        let groups = published.ask(equal_images)?;
+        let groups = left_out.take(published.ask(equal_images)?);
         told.push(counted(groups.len() as u64, "group") + " of equal images");
         groups.into_iter().for_each(|group| add_images(&mut rows, group));
     }
     if both || command.layers {
-        let groups = layers(global, &published, command)?;
+        let groups = left_out.take(layers(global, &published, command)?);
         told.push(counted(groups.len() as u64, "group") + " of layers that are nearly equal");
         groups.into_iter().for_each(|group| add_layers(&mut rows, group));
     }
@@ -44,13 +48,17 @@ pub fn run(global: &Global, command: &Duplicates) -> anyhow::Result<Status> {
     if form != Form::Text || !rows.is_empty() {
         rows::print(form, &columns(), &rows)?;
     }
-    if !global.quiet {
+    if !published.tell_if_empty() && !global.quiet {
         complain(&told.join(", "));
     }
-    Ok(if rows.is_empty() { Status::Nothing } else { Status::Done })
+    Ok(left_out.tell(&published).max(if rows.is_empty() { Status::Nothing } else { Status::Done }))
 }
 
-fn layers(global: &Global, published: &Published, command: &Duplicates) -> anyhow::Result<Vec<EqualLayers>> {
+fn layers(
+    global: &Global,
+    published: &Published,
+    command: &Duplicates,
+) -> anyhow::Result<Partly<Vec<EqualLayers>>> {
     let bar = bar(global.quiet, "layers read");
     let on_read = |asked| match asked {
         Asked::Total(number) => bar.set_length(number),

@@ -11,7 +11,9 @@ use layerprint_store::{ImportError, StoreError};
 
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
+use crate::policy::PolicyError;
 use crate::progress::complain;
+use crate::report::{NotAnOutput, RowsError};
 use crate::who_has::NotAsked;
 
 /// The exit status. Ordered: of several, the last one is told.
@@ -71,6 +73,30 @@ impl Aborted {
     }
 }
 
+/// A mistake on the command line, with what may be done about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Mistake {
+    pub what: String,
+    pub hint: &'static str,
+}
+
+impl Mistake {
+    /// Says what is wrong.
+    pub fn new(what: impl Into<String>, hint: &'static str) -> Self {
+        Self { what: what.into(), hint }
+    }
+}
+
+/// Returns what may be done about a file that a command is to read.
+pub fn input_hint(kind: ErrorKind, wanted: &str) -> Option<String> {
+    Some(match kind {
+        ErrorKind::NotFound | ErrorKind::InvalidData => wanted.to_owned(),
+        ErrorKind::IsADirectory => "name a file in it".into(),
+        _ => return None,
+    })
+}
+
 /// Prints an error, with what may be done about it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
@@ -108,9 +134,20 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let store = || cause.downcast_ref::<StoreError>().and_then(store_hint);
         let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
         let not_asked = || cause.downcast_ref::<NotAsked>().and_then(NotAsked::hint);
+        let output = || cause.downcast_ref::<NotAnOutput>().and_then(NotAnOutput::hint);
         let stdin = || cause.downcast_ref::<SharedStdin>().map(SharedStdin::hint);
         let export = || cause.downcast_ref::<ImportError>().and_then(import_hint);
-        ingest.or_else(store).or_else(transport).or_else(stdin).or_else(export).or_else(not_asked)
+        let mistake = || cause.downcast_ref::<Mistake>().map(|mistake| mistake.hint.to_owned());
+        let policy = || cause.downcast_ref::<PolicyError>().and_then(PolicyError::hint);
+        let rows = || cause.downcast_ref::<RowsError>().and_then(RowsError::hint);
+        let here = || mistake().or_else(policy).or_else(rows).or_else(output);
+        ingest
+            .or_else(store)
+            .or_else(transport)
+            .or_else(stdin)
+            .or_else(export)
+            .or_else(not_asked)
+            .or_else(here)
     })
 }
 

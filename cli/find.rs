@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use layerprint_ingest::Options;
-use layerprint_query::{Base, Evidence, Finding, Part, Questions, RunnerUp, Subject, Verdict, find};
+use layerprint_query::{
+    Base, Evidence, Finding, Part, Questions, RunnerUp, Subject, Verdict, find, whole_percent,
+};
 use serde::Serialize;
 
 use crate::args::{Find, Global};
@@ -315,7 +317,7 @@ fn print_new(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
 /// How sure the answer is. Layers are certain, which goes without saying.
 fn sure(finding: &Finding) -> String {
     let is_certain = finding.confidence >= 1.0;
-    if is_certain { String::new() } else { format!(", {:.0} % sure", (finding.confidence * 100.0).floor()) }
+    if is_certain { String::new() } else { format!(", {} sure", whole_percent(finding.confidence)) }
 }
 
 pub fn evidence(evidence: Evidence) -> &'static str {

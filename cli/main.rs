@@ -15,6 +15,7 @@ mod find;
 mod forget;
 mod import;
 mod ingest;
+mod left_out;
 mod list;
 mod output;
 mod pattern;
@@ -33,6 +34,7 @@ mod stats;
 mod store;
 mod subjects;
 mod who_has;
+mod workers;
 
 use std::io::Write;
 use std::process::ExitCode;

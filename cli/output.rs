@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{HumanBytes, HumanCount};
+pub use layerprint_query::percent;
 use serde::Serialize;
 
 /// Returns text in which nothing can move the cursor or colour the terminal.
@@ -39,6 +40,11 @@ pub fn names(names: &[String]) -> String {
     }
 }
 
+/// Returns the names of a tie as one text that stands in a sentence: any of them may be meant.
+pub fn either(names: &[String]) -> String {
+    plain(&layerprint_query::either(names)).into_owned()
+}
+
 /// Returns a size for people: `61.2 MiB`.
 pub fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()
@@ -55,9 +61,10 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
-/// Returns a share for people: `98.7 %`. Rounded down, so that only what is whole reads as 100.
-pub fn percent(share: f64) -> String {
-    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
+/// Returns a part of a whole for people: `98.7 %`. Nothing of nothing is nothing.
+#[expect(clippy::cast_precision_loss, reason = "a share is for reading; counts are far below 2^52")]
+pub fn share(part: u64, whole: u64) -> String {
+    percent(if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
 }
 
 /// Returns the start of an ID, as Docker shows it.
@@ -127,7 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_whole_reads_as_whole() {
-        assert_eq!((percent(0.9999), percent(1.0)), ("99.9 %".into(), "100.0 %".into()));
+    fn parts_of_counts_are_shares() {
+        assert_eq!(
+            [(1, 3), (0, 0), (1, 5_000), (7, 7)].map(|(part, whole)| share(part, whole)),
+            ["33.3 %", "0.0 %", "<0.1 %", "100.0 %"]
+        );
     }
 }

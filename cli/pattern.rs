@@ -33,10 +33,24 @@ impl Pattern {
     }
 }
 
+/// Why a text is no pattern.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// It means no image at all.
+    #[error("a pattern is empty: it is a name, a repository or an ID, with * for anything")]
+    Empty,
+    /// It cannot be read.
+    #[error(transparent)]
+    Glob(#[from] globset::Error),
+}
+
 impl FromStr for Pattern {
-    type Err = globset::Error;
+    type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() {
+            return Err(PatternError::Empty);
+        }
         // Names have slashes and dots of their own, which `*` passes over; a backslash is a character as any other.
         let glob = GlobBuilder::new(text).literal_separator(false).backslash_escape(false).build()?;
         Ok(Self { text: text.to_owned(), glob: glob.compile_matcher() })
@@ -44,7 +58,7 @@ impl FromStr for Pattern {
 }
 
 impl TryFrom<String> for Pattern {
-    type Error = globset::Error;
+    type Error = PatternError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
@@ -82,6 +96,9 @@ mod tests {
             let pattern: Pattern = id.to_string()[..length].parse().expect("a pattern");
             assert_eq!(pattern.is_id(&id), expected, "{pattern}");
         }
-        assert!("debian[".parse::<Pattern>().is_err());
+        assert!(matches!("debian[".parse::<Pattern>(), Err(PatternError::Glob(_))));
+        for nothing in ["", " ", "\t\n"] {
+            assert!(matches!(nothing.parse::<Pattern>(), Err(PatternError::Empty)), "{nothing:?}");
+        }
     }
 }

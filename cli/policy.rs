@@ -8,12 +8,13 @@ mod judge;
 mod until;
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
 use layerprint_query::Level;
 use layerprint_store::id::ContentId;
 use serde::Deserialize;
 
+use crate::error::input_hint;
 use crate::pattern::Pattern;
 
 pub use held::held;
@@ -40,7 +41,7 @@ pub struct Policy {
 #[serde(deny_unknown_fields, default)]
 pub struct Bases {
     allow: Option<Vec<Pattern>>,
-    allow_families: Option<Vec<String>>,
+    allow_families: Option<Vec<Words>>,
     /// True if the base itself must be allowed, not something that it is built on.
     direct: bool,
     forbid: Vec<Pattern>,
@@ -97,17 +98,49 @@ pub struct ForbiddenFile {
     /// The content.
     pub content: ContentId,
     /// What it is, or why it is forbidden.
-    pub reason: String,
+    pub reason: Words,
 }
 
 /// Images that are not asked.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exemption {
-    images: Vec<Pattern>,
-    reason: String,
+    images: Patterns,
+    reason: Words,
     /// The last day on which they are not.
     until: Option<Until>,
+}
+
+/// Patterns, of which there is at least one.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Vec<Pattern>")]
+struct Patterns(Vec<Pattern>);
+
+impl TryFrom<Vec<Pattern>> for Patterns {
+    type Error = &'static str;
+
+    fn try_from(patterns: Vec<Pattern>) -> Result<Self, Self::Error> {
+        if patterns.is_empty() { Err("no image is named") } else { Ok(Self(patterns)) }
+    }
+}
+
+/// A text that says something.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Words(String);
+
+impl TryFrom<String> for Words {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.trim().is_empty() { Err("a text is empty") } else { Ok(Self(text)) }
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Why there is no policy.
@@ -122,6 +155,18 @@ pub enum PolicyError {
     /// It forbids what every image has.
     #[error("{path}: a [[file]] forbids the content of the empty file, which nearly every image has")]
     EmptyFile { path: PathBuf },
+}
+
+impl PolicyError {
+    /// Returns what may be done about it.
+    pub fn hint(&self) -> Option<String> {
+        const WANTED: &str = "docs/policy.md says what a policy is, with an example";
+        match self {
+            Self::Io { source, .. } => input_hint(source.kind(), WANTED),
+            Self::Malformed { .. } => Some(WANTED.into()),
+            Self::EmptyFile { .. } => Some("leave this [[file]] out".into()),
+        }
+    }
 }
 
 impl Policy {
@@ -165,6 +210,12 @@ mod tests {
             ("[base]\nunknown = \"fatal\"\n", "2:11: unknown variant `fatal`, expected one of "),
             ("[base]\nmax_age_days = -1\n", "2:16: invalid value: integer `-1`, expected u32"),
             ("[[file]]\ncontent = \"sha256:00\"\nreason = \"x\"\n", "2:11: "),
+            ("[base]\nallow = [\"a\", \"\"]\n", "2:9: a pattern is empty: it is a name, "),
+            ("[base]\nforbid = [\"  \"]\n", "2:10: a pattern is empty: "),
+            ("[base]\nallow_families = [\"debian\", \"\"]\n", "2:18: a text is empty"),
+            ("[[exempt]]\nimages = []\nreason = \"r\"\n", "2:10: no image is named"),
+            ("[[exempt]]\nimages = [\"a\", \"\"]\nreason = \"r\"\n", "2:10: a pattern is empty: "),
+            ("[[exempt]]\nimages = [\"a\"]\nreason = \"\"\n", "3:10: a text is empty"),
             ("[[exempt]]\nimages = [\"a\"]\n", "1:1: missing field `reason`"),
             ("[[exempt]]\nimages = [\"a\"]\nreason = \"r\"\nuntil = \"soon\"\n", "4:9: "),
             ("# é\n[bases]\n", "2:2: unknown field `bases`, expected one of `base`, `file`, `exempt`"),

@@ -36,17 +36,21 @@ use layerprint_store::id::ImageId;
 
 use crate::args::{self, Global};
 use crate::day::Day;
-use crate::error::Status;
+use crate::error::{Mistake, Status};
 use crate::ingest::now_unix_s;
+use crate::left_out::LeftOut;
 use crate::output::{counted, path};
 use crate::policy::{Judge, Policy};
 use crate::progress::complain;
 use crate::store::Published;
 use crate::subjects::Trouble;
+use crate::workers::workers;
 
+pub use diff::RowsError;
 use diff::{Gone, Old, Stored};
 pub use format::Format;
 pub use gate::Gate;
+pub use outputs::NotAnOutput;
 use outputs::Outputs;
 use shared::Shared;
 use spool::{Basis, Spool};
@@ -162,30 +166,38 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let index = published.index();
     let images = selection::select(&index, &fleet, &command.selection, told_day(command)?)?;
     if images.is_empty() && old.is_none() {
-        complain("no stored image is meant");
+        if !published.tell_if_empty() {
+            complain("no stored image is meant\nhint: layerprint list shows what is stored");
+        }
         return Ok(Status::Nothing);
     }
+    let workers = workers(command.jobs)?;
     let spool = spool(command, &outputs, &fleet)?;
     if command.resume && !global.quiet {
         complain(&format!("asked before: {}", counted(spool.len() as u64, "image")));
     }
-    let failed = compute::compute(global, command.jobs, &published, &fleet, &images, &spool)?;
+    let failed = compute::compute(global, &workers, &published, &fleet, &images, &spool)?;
     failed.iter().for_each(Trouble::complain);
     let is_there = |image: &&&FleetImage| spool.has(&image.id);
     let images = images.iter().filter(is_there).map(|image| image.id).collect();
     let mut report =
         Report::of(images, spool, as_of(command, &fleet)?, told("from the store", index.root()))?;
+    let mut left_out = LeftOut::default();
     report.selection = selection::told(&command.selection);
     let superseded = fleet.images().iter().filter(|image| !image.is_current);
     report.superseded = superseded.map(|image| image.id).collect();
-    report.shared = outputs.show_storage().then(|| Shared::of(&published, &report)).flatten();
+    report.shared = match outputs.show_storage() {
+        true => workers.install(|| Shared::of(&published, &report, &mut left_out)),
+        false => None,
+    };
     report.compare(command, old, &Stored::of(&fleet));
-    let judge = policy.map(|policy| gate::judge(global, &published, policy, report.as_of));
-    report.judge = judge.transpose()?;
+    let judge =
+        |policy| workers.install(|| gate::judge(global, &published, policy, report.as_of, &mut left_out));
+    report.judge = policy.map(judge).transpose()?;
     let told = report.tell(command, &outputs)?;
     report.spool.remove()?;
     let failed = if failed.is_empty() { Status::Done } else { Status::Failed };
-    Ok(failed.max(told))
+    Ok(failed.max(left_out.tell(&published)).max(told))
 }
 
 /// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report. A gate
@@ -212,7 +224,11 @@ fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Re
     let basis = Basis { layerprint: env!("CARGO_PKG_VERSION").into(), store: fleet.digest() };
     match outputs.first_file() {
         Some(path) => Spool::beside(path, &basis, command.resume),
-        None if command.resume => anyhow::bail!("--resume goes on with what -o began: give the same -o FILE"),
+        None if command.resume => {
+            let hint = "give the same -o FILE as to the report that was stopped";
+            Err(Mistake::new("--resume goes on with rows that wait beside a file, and none is named", hint)
+                .into())
+        }
         None => Spool::unnamed(),
     }
 }

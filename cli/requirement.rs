@@ -10,7 +10,7 @@ use crate::args::{Find, Global};
 use crate::day::Day;
 use crate::error::Status;
 use crate::ingest::now_unix_s;
-use crate::output::{names, plain};
+use crate::output::{either, plain};
 use crate::pattern::Pattern;
 use crate::policy::{Judge, Policy, held};
 use crate::progress::complain;
@@ -77,8 +77,8 @@ impl Requirement {
         }
         let wanted: Vec<String> = self.patterns.iter().map(ToString::to_string).collect();
         let on = match (finding.verdict, base) {
-            (Verdict::Base, Some(base)) => format!("built on {}", names(&base.names)),
-            (Verdict::Family, Some(base)) => format!("only like {}", names(&base.names)),
+            (Verdict::Base, Some(base)) => format!("built on {}", either(&base.names)),
+            (Verdict::Family, Some(base)) => format!("only like {}", either(&base.names)),
             _ => "no base is known".into(),
         };
         Some(format!("{on}; required is {}", wanted.join(" or ")))

@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Savings};
 use crate::error::Status;
-use crate::output::{bytes, count, names};
+use crate::left_out::LeftOut;
+use crate::output::{bytes, count, either};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
+use crate::workers::workers;
 
 /// One way to look at what is stored.
 #[derive(Clone)]
@@ -25,24 +27,25 @@ struct Row {
 
 pub fn run(global: &Global, command: &Savings) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
-    let workers = rayon::ThreadPoolBuilder::new().num_threads(command.jobs.map_or(0, usize::from)).build()?;
+    let workers = workers(command.jobs)?;
     let fleet = published.ask(Fleet::of)?;
     let mut images: Vec<&FleetImage> = fleet.images().iter().collect();
     images.sort_unstable_by_key(|image| image.place);
     let images: Vec<ImageId> = images.iter().map(|image| image.id).collect();
-    let savings = asking(global, "images asked", |on_asked| {
+    let mut left_out = LeftOut::default();
+    let savings = left_out.take(asking(global, "images asked", |on_asked| {
         published.ask(|index| workers.install(|| layerprint_query::savings(index, &images, on_asked)))
-    })?;
-    let storage = asking(global, "layers read", |on_asked| {
+    })?);
+    let storage = left_out.take(asking(global, "layers read", |on_asked| {
         published.ask(|index| workers.install(|| storage(index, &images, on_asked)))
-    })?;
+    })?);
     let groups = savings.groups();
     let is_none = groups.is_empty();
     rows::print(Form::of(global, command.tabular), &columns(), &rows_of(groups, &storage))?;
-    if is_none && !global.quiet {
+    if is_none && !published.tell_if_empty() && !global.quiet {
         complain("no stored image has a base that it shares no layers with");
     }
-    Ok(if is_none { Status::Nothing } else { Status::Done })
+    Ok(left_out.tell(&published).max(if is_none { Status::Nothing } else { Status::Done }))
 }
 
 /// Shows how far a question is.
@@ -135,7 +138,7 @@ fn columns() -> Vec<Fact> {
 
 fn what(row: &Row) -> String {
     match row.kind {
-        "base" => format!("if built on {}", names(&row.base)),
+        "base" => format!("if built on {}", either(&row.base)),
         "rebased" => "if all these were".into(),
         "images" => "every image by itself".into(),
         "layers" => "with layers shared".into(),

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::{Global, Siblings as Command};
 use crate::error::Status;
 use crate::find::evidence;
-use crate::output::{count, names, percent, plain, short};
+use crate::output::{count, either, names, percent, plain, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
@@ -60,9 +60,9 @@ fn told(origin: &str, found: Siblings) -> Vec<Row> {
     let base = found.finding.base.map(|base| base.names).unwrap_or_default();
     let shown = plain(origin);
     match (found.siblings.is_empty(), found.finding.verdict) {
-        (false, _) => complain(&format!("{shown} is built on {}; so are:", names(&base))),
+        (false, _) => complain(&format!("{shown} is built on {}; so are:", either(&base))),
         (true, layerprint_query::Verdict::Base) => {
-            complain(&format!("{shown} is built on {}; no other stored image is", names(&base)));
+            complain(&format!("{shown} is built on {}; no other stored image is", either(&base)));
         }
         (true, _) => {
             let reason = plain(&found.finding.reason);

@@ -43,6 +43,17 @@ impl Published {
         Arc::clone(&self.index.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Says what to do if no image is stored. Returns true if that is so.
+    pub fn tell_if_empty(&self) -> bool {
+        let is_empty = self.index().images().next().is_none();
+        if is_empty {
+            complain(
+                "no image is stored\nhint: read some first: layerprint ingest FOLDER; or name another --store",
+            );
+        }
+        is_empty
+    }
+
     /// Asks what is published now from here on.
     pub fn refresh(&self) -> Result<(), StoreError> {
         let index = Arc::new(Index::open(&self.root)?);

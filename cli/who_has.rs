@@ -9,11 +9,13 @@ use layerprint_store::id::ContentId;
 use serde_json::{Value, json};
 
 use crate::args::{Global, WhoHas};
-use crate::error::{Status, message};
+use crate::error::{Status, input_hint};
+use crate::left_out::LeftOut;
 use crate::output::{count, names, path, plain, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
+use crate::subjects::Trouble;
 
 /// Paths that the text shows of one image.
 const PATHS_SHOWN: usize = 3;
@@ -27,10 +29,10 @@ struct Row {
 
 pub fn run(global: &Global, command: &WhoHas) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
-    let (mut rows, mut status) = (Vec::new(), Status::Done);
+    let (mut rows, mut status, mut left_out) = (Vec::new(), Status::Done, LeftOut::default());
     for asked in &command.contents {
         match content_of(asked) {
-            Ok(content) => rows.extend(ask(global, &published, asked, content)?),
+            Ok(content) => rows.extend(ask(global, &published, asked, content, &mut left_out)?),
             Err(error) => {
                 status = Status::Failed;
                 tell(asked, &error);
@@ -41,10 +43,17 @@ pub fn run(global: &Global, command: &WhoHas) -> anyhow::Result<Status> {
     if form != Form::Text || !rows.is_empty() {
         rows::print(form, &columns(command.contents.len() > 1), &rows)?;
     }
+    let status = status.max(left_out.tell(&published));
     Ok(status.max(if rows.is_empty() { Status::Nothing } else { Status::Done }))
 }
 
-fn ask(global: &Global, published: &Published, asked: &str, content: ContentId) -> anyhow::Result<Vec<Row>> {
+fn ask(
+    global: &Global,
+    published: &Published,
+    asked: &str,
+    content: ContentId,
+    left_out: &mut LeftOut,
+) -> anyhow::Result<Vec<Row>> {
     let bar = bar(global.quiet, "layers read");
     let on_read = |event| match event {
         Asked::Total(number) => bar.set_length(number),
@@ -52,8 +61,8 @@ fn ask(global: &Global, published: &Published, asked: &str, content: ContentId) 
     };
     let holdings = published.ask(|index| who_has(index, &content, &on_read));
     bar.finish_and_clear();
-    let holdings = holdings?;
-    if holdings.is_empty() {
+    let holdings = left_out.take(holdings?);
+    if holdings.is_empty() && !published.tell_if_empty() {
         complain(&format!("{}: no stored image has {content}", plain(asked)));
     }
     let row = |holding| Row { asked: asked.to_owned(), content, holding };
@@ -66,6 +75,9 @@ pub enum NotAsked {
     /// A hash of another kind.
     #[error("contents are known by BLAKE3, not {0}")]
     OtherHash(String),
+    /// What is asked for is no hash, and cannot be read.
+    #[error("{path}: {source}")]
+    File { path: String, source: io::Error },
     /// The content of the empty file.
     #[error("this is the empty file, which nearly every image has and which is never counted")]
     Empty,
@@ -77,6 +89,9 @@ impl NotAsked {
             Self::OtherHash(_) => {
                 Some("give the file itself, or what `b3sum FILE` prints; `layerprint show --files` lists the hashes of an image".into())
             }
+            Self::File { source, .. } => {
+                input_hint(source.kind(), "give a file, or all 64 digits of the BLAKE3 hash of its bytes")
+            }
             Self::Empty => None,
         }
     }
@@ -87,7 +102,10 @@ fn content_of(asked: &str) -> anyhow::Result<ContentId> {
     let content = match hash(asked)? {
         Some(content) => content,
         None if asked == "-" => ContentId::of_reader(io::stdin().lock()).context("standard input")?,
-        None => File::open(asked).and_then(ContentId::of_reader)?,
+        None => {
+            let read = File::open(asked).and_then(ContentId::of_reader);
+            read.map_err(|source| NotAsked::File { path: asked.to_owned(), source })?
+        }
     };
     if content == ContentId::EMPTY { Err(NotAsked::Empty.into()) } else { Ok(content) }
 }
@@ -107,10 +125,7 @@ fn hash(asked: &str) -> Result<Option<ContentId>, NotAsked> {
 }
 
 fn tell(asked: &str, error: &anyhow::Error) {
-    complain(&format!("error: {}: {}", plain(asked), plain(&message(error))));
-    if let Some(hint) = crate::error::hint(error) {
-        complain(&format!("hint: {}", plain(&hint)));
-    }
+    Trouble::failed(asked, error).complain();
 }
 
 type Fact = Column<Row>;

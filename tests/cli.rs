@@ -98,7 +98,7 @@ fn a_squashed_image_is_found_by_content() {
         "\
 squashed.tar app:1
   image    {}  linux/amd64, 1 layer, 41 files, 390.63 KiB
-  base     base:1  by content, 40 % sure
+  base     base:1  by content, 41 % sure
   kept     95.0 % of its contents (38 of 40; 371.09 KiB of 390.62 KiB)
            40 files: 38 same, 0 moved, 1 modified, 1 deleted
   new      3 of 41 files, 19.54 KiB

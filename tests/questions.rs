@@ -109,7 +109,9 @@ fn several_files_may_be_asked_for_and_what_cannot_be_is_told() {
     assert_eq!(world.run(&["who-has", "empty"]), failed(empty));
     let absent = world.run(&["who-has", "absent.jar", "bad.jar"]);
     assert_eq!((absent.status, absent.stdout.lines().count()), (2, 3), "the others are answered for");
-    assert_eq!(absent.stderr, "error: absent.jar: No such file or directory (os error 2)\n");
+    let told = "error: absent.jar: No such file or directory (os error 2)\n\
+                hint: give a file, or all 64 digits of the BLAKE3 hash of its bytes\n";
+    assert_eq!(absent.stderr, told);
     assert_eq!(world.run(&["who-has", "--json", "--csv", "bad.jar"]).status, 2);
 }
 
@@ -258,4 +260,59 @@ GROUP  WHAT   ID              SHARE        SIZE       SAVED  IMAGES
     assert_eq!((images.status, images.stdout.lines().count()), (0, 3));
     assert_eq!(images.stderr, "1 group of equal images\n");
     assert_eq!(world.run(&["duplicates", "--min-share", "0.4"]).status, 2);
+}
+
+#[test]
+fn a_damaged_layer_is_told_and_counted_and_all_else_is_said() {
+    let world = with_jar();
+    let squashed = base().named("one:1").layer(files("srv/one", 30)).squashed().unwrap();
+    world.save("more.tar", &[squashed, base().named("two:1").layer(files("srv/two", 30))]);
+    assert_eq!(world.run(&["ingest", "more.tar"]).status, 0);
+    let policy = format!(
+        "[base]\nunknown = \"ignore\"\nuncertain = \"ignore\"\n[[file]]\ncontent = \"blake3:{}\"\nreason = \"hole\"\n",
+        blake3::hash(JAR.as_bytes()).to_hex()
+    );
+    std::fs::write(world.path("policy.toml"), policy).unwrap();
+    let asked: [&[&str]; 5] = [
+        &["who-has", "bad.jar", "good.jar", "--json"],
+        &["duplicates", "--min-size", "1k", "--min-share", "0.5", "--quiet", "--json"],
+        &["savings", "--quiet", "--json"],
+        &["report", "--format", "html"],
+        &["report", "--json", "--policy", "policy.toml", "--as-of", "2026-07-01"],
+    ];
+    let whole = asked.map(|args| world.run(args));
+    assert_eq!(whole.each_ref().map(|ran| ran.status), [0, 0, 0, 0, 1], "{whole:?}");
+    let pack = std::fs::read_dir(world.path("store/packs")).unwrap().map(|entry| entry.unwrap().path());
+    let pack = pack.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap();
+    let bytes = std::fs::read(&pack).unwrap();
+    let mut met = [0; 5];
+    for part in 1..24 {
+        let mut damaged = bytes.clone();
+        damaged[bytes.len() * part / 24] ^= 1;
+        std::fs::write(&pack, damaged).unwrap();
+        for (at, args) in asked.iter().enumerate() {
+            let Ran { status, stdout, stderr } = world.run(args);
+            let is_trouble = |line: &&str| line.starts_with("error: ");
+            let of_store =
+                |line: &&str| line.starts_with("error: layer ") || line.starts_with("error: image ");
+            let (all, left_out) =
+                (stderr.lines().filter(is_trouble).count(), stderr.lines().filter(of_store).count());
+            if all == 0 {
+                assert_eq!((status, &stdout), (whole[at].status, &whole[at].stdout), "{args:?} {stderr}");
+                continue;
+            }
+            assert!(status == 2 && !stdout.is_empty(), "{args:?} {stderr}");
+            let counted = stderr.lines().last().and_then(|line| line.strip_prefix("left out: "));
+            let figures = counted
+                .into_iter()
+                .flat_map(|line| line.split(' '))
+                .filter_map(|word| word.parse::<usize>().ok());
+            assert_eq!(figures.sum::<usize>(), left_out, "{args:?} {stderr}");
+            // Of images that could not be asked the report says so itself.
+            assert!(left_out == all || at >= 3, "{args:?} {stderr}");
+            assert!(at != 3 || stdout.contains("Each content once"), "{stderr}");
+            met[at] += 1;
+        }
+    }
+    assert!(met.iter().all(|met| *met > 0), "some damage must have been in what is read: {met:?}");
 }

@@ -147,7 +147,7 @@ corp/base:1.1            1  12.5 %         0  517.53 KiB
 corp/base:1.2-slim       1  12.5 %         0  517.45 KiB
 
 base-unknown  1 image
-  other:1  no other stored image shares enough with it; it is stored itself: other:1
+  other:1  no other stored image shares enough with it
 
 base-outdated  2 images
   shop:1  1 newer image than corp/base:1.0 is stored, the last is corp/base:1.1 of 2025-06-01
@@ -193,7 +193,7 @@ fn only_the_images_that_are_meant_are_reported() {
     let none = world.run(&["report", "--platform", "linux/arm64"]);
     assert_eq!(
         (none.status, none.stdout.as_str(), none.stderr.as_str()),
-        (1, "", "no stored image is meant\n")
+        (1, "", "no stored image is meant\nhint: layerprint list shows what is stored\n")
     );
     let bad = world.run(&["report", "shop["]);
     assert_eq!(bad.status, 2);
@@ -227,19 +227,85 @@ fn one_computation_writes_every_file_and_leaves_nothing_else() {
         assert_eq!(written, good(&world, &["report", "--format", format]), "{file}");
     }
     assert_eq!(fs::read_dir(world.path("out")).unwrap().count(), 3);
-    let unknown = world.run(&["report", "-o", "fleet.docx"]);
-    assert_eq!((unknown.status, unknown.stdout.as_str()), (2, ""));
-    assert!(unknown.stderr.starts_with("error: fleet.docx: no format ends like this"), "{}", unknown.stderr);
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_any_image_is_asked() {
+    // There is no store, which would be told as soon as something was asked of it.
+    let world = World::new();
+    fs::create_dir(world.path("folder.csv")).unwrap();
+    fs::write(world.path("file"), "").unwrap();
+    std::os::unix::fs::symlink("file.csv", world.path("link.csv")).unwrap();
+    fs::write(world.path("file.csv"), "as before").unwrap();
+    let endings = ".txt, .jsonl, .csv, .md, .sarif, .cdx.json, .html";
+    let cases: [(&[&str], &str, &str); 9] = [
+        (
+            &["fleet.docx"],
+            "fleet.docx: no format ends like this",
+            &format!("give --format, or one of {endings}"),
+        ),
+        (&["folder.csv"], "folder.csv: is a folder", "name a file in it, such as folder.csv/NAME"),
+        (&["none.csv/"], "none.csv/: is a folder", "name a file in it, such as none.csv/NAME"),
+        (&["a/b/c.csv"], "a/b/c.csv: there is no folder a/b", "make it first: mkdir -p a/b"),
+        (&["file/a.csv"], "file/a.csv: cannot be written: Not a directory (os error 20)", ""),
+        (
+            &["file.csv", "folder.csv"],
+            "folder.csv: is a folder",
+            "name a file in it, such as folder.csv/NAME",
+        ),
+        (
+            &["new.csv", "./new.csv"],
+            "./new.csv: --output names this file twice",
+            "give each format a file of its own",
+        ),
+        (
+            &["file.csv", "link.csv"],
+            "link.csv: --output names this file twice",
+            "give each format a file of its own",
+        ),
+        (&["-", "-"], "-: --output names this file twice", "give each format a file of its own"),
+    ];
+    for (outputs, error, hint) in cases {
+        let arguments = outputs.iter().flat_map(|output| ["-o", output]);
+        let ran = world.run(&["report"].into_iter().chain(arguments).collect::<Vec<_>>());
+        let hint = if hint.is_empty() { String::new() } else { format!("hint: {hint}\n") };
+        let expected = Ran { status: 2, stdout: String::new(), stderr: format!("error: {error}\n{hint}") };
+        assert_eq!(ran, expected, "{outputs:?}");
+    }
+    let mut left: Vec<_> =
+        fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["file", "file.csv", "folder.csv", "link.csv"]);
+    assert_eq!(fs::read_to_string(world.path("file.csv")).unwrap(), "as before");
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_to_is_told_before_any_image_is_asked() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let world = World::new();
+    fs::create_dir(world.path("shut")).unwrap();
+    fs::set_permissions(world.path("shut"), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(world.path("shut/probe"), "").is_ok() {
+        eprintln!("skipped: this user may write everywhere");
+        return;
+    }
+    let ran = world.run(&["report", "-o", "shut/a.csv"]);
+    let expected = "error: shut/a.csv: cannot be written: Permission denied (os error 13)\n\
+                    hint: name a file in a folder that you may write to\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));
 }
 
 #[test]
 fn a_report_goes_on_where_it_was_stopped() {
     let world = fleet();
     let whole = good(&world, &["report", "--json"]);
-    // Nothing can be written here, which is found out after all images were asked.
-    fs::create_dir(world.path("fleet.jsonl")).unwrap();
-    assert_eq!(world.run(&["report", "-o", "fleet.jsonl"]).status, 2);
-    fs::remove_dir(world.path("fleet.jsonl")).unwrap();
+    // Nothing can be written to a disk that is full, which is found out after all images were asked.
+    let stopped = world.run(&["report", "--format", "jsonl", "-o", "fleet.jsonl", "-o", "/dev/full"]);
+    assert_eq!(
+        (stopped.status, stopped.stderr.as_str()),
+        (2, "error: /dev/full: No space left on device (os error 28)\n")
+    );
     let spool = world.path(".fleet.jsonl.rows");
     let rows = fs::read(&spool).unwrap();
     let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();

@@ -17,24 +17,50 @@ use std::time::Instant;
 use browser::Page;
 use layerprint_ingest::write::{Image, Layer};
 use serde_json::{Value, json};
-use support::World;
+use support::{Ran, World};
 
 const WINDOW: (u32, u32) = (1440, 1000);
+
+/// Tells a file of rows again.
+fn told_from(world: &World, rows: &str, more: &[&str]) -> Ran {
+    world.run(&[&["report", "--from", rows, "--as-of", fleet::AS_OF][..], more].concat())
+}
 
 /// Writes rows, and the page that tells them.
 fn tell(world: &World, rows: &[Value]) -> PathBuf {
     fs::write(world.path("rows.jsonl"), fleet::lines(rows)).unwrap();
-    let ran = world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "-o", "fleet.html"]);
+    let ran = told_from(world, "rows.jsonl", &["-o", "fleet.html"]);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     world.path("fleet.html")
 }
 
 /// A page about a fleet of 300, ready.
 fn fleet_of_300(test: &str, world: &World) -> Option<Page> {
-    let file = tell(world, &fleet::rows(300));
-    let page = browser::open(test, &file, WINDOW)?;
+    open(test, &tell(world, &fleet::rows(300)))
+}
+
+/// A page, ready.
+fn open(test: &str, file: &Path) -> Option<Page> {
+    let page = browser::open(test, file, WINDOW)?;
     page.wait(READY);
     Some(page)
+}
+
+/// A page whose script may not run.
+fn open_without_script(test: &str, file: &Path) -> Option<Page> {
+    let page = browser::open(test, Path::new("/dev/null"), WINDOW)?;
+    page.run_no_scripts();
+    page.go(&browser::address(file));
+    Some(page)
+}
+
+fn wait_for_panel(page: &Page) {
+    page.wait("document.querySelector('#panel').open");
+}
+
+fn close_panel(page: &Page) {
+    page.press("Escape");
+    page.wait("!document.querySelector('#panel').open");
 }
 
 /// A page about the same fleet that is judged by a policy and compared with an earlier report.
@@ -42,21 +68,9 @@ fn judged(world: &World) -> PathBuf {
     fs::write(world.path("rows.jsonl"), fleet::lines(&fleet::rows(300))).unwrap();
     fs::write(world.path("january.jsonl"), fleet::lines(&fleet::earlier(300))).unwrap();
     fs::write(world.path("policy.toml"), fleet::POLICY).unwrap();
-    let ran = world.run(&[
-        "report",
-        "--from",
-        "rows.jsonl",
-        "--as-of",
-        fleet::AS_OF,
-        "--policy",
-        "policy.toml",
-        "--diff",
-        "january.jsonl",
-        "-o",
-        "judged.html",
-        "-o",
-        "judged.jsonl",
-    ]);
+    let asked = ["--policy", "policy.toml", "--diff", "january.jsonl"];
+    let ran =
+        told_from(world, "rows.jsonl", &[&asked[..], &["-o", "judged.html", "-o", "judged.jsonl"]].concat());
     assert_eq!(ran.status, 1, "{}", ran.stderr);
     world.path("judged.html")
 }
@@ -91,6 +105,10 @@ fn same(mut found: Vec<String>, mut expected: Vec<String>) {
     assert_eq!(found, expected);
 }
 
+fn is_outdated(row: &Value) -> bool {
+    row["freshness"]["newer"].as_u64() > Some(0)
+}
+
 fn choose(page: &Page, select: &str, value: &str) {
     page.run(&format!(
         "(() => {{ const s = document.querySelector({select:?}); s.value = {value:?}; s.dispatchEvent(new Event('change')) }})()"
@@ -104,17 +122,16 @@ fn a_page_is_written_alike_each_time_and_loads_without_a_word() {
     let first = fs::read(&file).unwrap();
     assert_eq!(fs::read(tell(&world, &fleet::rows(300))).unwrap(), first);
 
-    let Some(page) = browser::open("a_page_loads_without_a_word", &file, WINDOW) else { return };
-    page.wait(READY);
+    let Some(page) = open("a_page_loads_without_a_word", &file) else { return };
     let figures = page.texts(".tiles strong");
     let rows = fleet::rows(300);
     let based = sources(&rows, |row| row["verdict"] == "base").len();
-    let outdated = sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)).len();
+    let outdated = sources(&rows, is_outdated).len();
     assert_eq!((based, &figures[1], &figures[0]), (249, &"83.0 %".to_owned(), &"300".to_owned()));
     assert_eq!(figures[4], outdated.to_string());
     page.click(".cell.family");
     page.click("#rows a");
-    page.wait("document.querySelector('#panel').open");
+    wait_for_panel(&page);
     assert_eq!(page.complaints(), [""; 0]);
 }
 
@@ -140,9 +157,9 @@ fn rows_that_are_none_are_told_by_file_and_line() {
     let world = World::new();
     let row = fleet::rows(1)[0].to_string();
     fs::write(world.path("rows.jsonl"), format!("{row}\n{{\"image\": 1}}\n")).unwrap();
-    let ran = world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF]);
+    let ran = told_from(&world, "rows.jsonl", &[]);
     assert_eq!((ran.status, ran.stdout.as_str()), (2, ""));
-    assert!(ran.stderr.starts_with("error: rows.jsonl: line 2 is no row of a report: "), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: rows.jsonl, line 2: not a row of a report: "), "{}", ran.stderr);
     let ran = world.run(&["report", "--from", "rows.jsonl"]);
     assert!(ran.status == 2 && ran.stderr.contains("--as-of <DAY>"), "{}", ran.stderr);
 }
@@ -214,7 +231,7 @@ fn search_and_filters_find_what_rows_say() {
     same(column(&page, 1), sources(&rows, |row| row["verdict"] == "family" && row["family"] == "node"));
 
     page.click("[data-remark='base-outdated warning']");
-    same(column(&page, 1), sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)));
+    same(column(&page, 1), sources(&rows, is_outdated));
     page.click("#reset");
     page.write("no such image");
     page.wait("!document.querySelector('#none-found').hidden");
@@ -226,8 +243,7 @@ fn what_changed_is_counted_listed_and_told_of_each_image() {
     let world = World::new();
     let file = judged(&world);
     let (rows, gone) = judged_rows(&world);
-    let Some(page) = browser::open("what_changed_is_counted_listed_and_told", &file, WINDOW) else { return };
-    page.wait(READY);
+    let Some(page) = open("what_changed_is_counted_listed_and_told", &file) else { return };
     let kinds =
         [("fell-behind", "Fell behind"), ("moved", "Moved"), ("came-back", "Came back"), ("new", "New")];
     for (kind, label) in kinds {
@@ -239,7 +255,7 @@ fn what_changed_is_counted_listed_and_told_of_each_image() {
         same(column(&page, 1), expected);
 
         page.click("#rows a");
-        page.wait("document.querySelector('#panel').open");
+        wait_for_panel(&page);
         let id = page.text("#panel code");
         let was = &rows.iter().find(|row| row["image"]["id"] == *id).unwrap()["change"]["was"];
         let told = match was["base"][0].as_str() {
@@ -248,8 +264,7 @@ fn what_changed_is_counted_listed_and_told_of_each_image() {
         };
         let section = "[...document.querySelectorAll('#panel section')].find((s) => s.querySelector('h3').textContent === 'What changed')";
         assert_eq!(page.get(&format!("{section}.querySelector('p').textContent")), told);
-        page.press("Escape");
-        page.wait("!document.querySelector('#panel').open");
+        close_panel(&page);
     }
     page.click("#changes summary");
     let told = page.texts(".gone tbody th");
@@ -269,8 +284,7 @@ fn a_policy_is_judged_near_the_top_and_its_offences_are_filters() {
     let world = World::new();
     let file = judged(&world);
     let (rows, _) = judged_rows(&world);
-    let Some(page) = browser::open("a_policy_is_judged_near_the_top", &file, WINDOW) else { return };
-    page.wait(READY);
+    let Some(page) = open("a_policy_is_judged_near_the_top", &file) else { return };
     let has = |row: &Value, rule: Option<&str>, level: &str| {
         let remarks = row["remarks"].as_array().unwrap();
         remarks
@@ -299,7 +313,7 @@ fn a_policy_is_judged_near_the_top_and_its_offences_are_filters() {
     page.click("[data-remark='base-outdated warning']");
     same(column(&page, 1), sources(&rows, |row| has(row, Some("base-outdated"), "warning")));
     page.click("a[data-outdated]");
-    same(column(&page, 1), sources(&rows, |row| row["freshness"]["newer"].as_u64() > Some(0)));
+    same(column(&page, 1), sources(&rows, is_outdated));
     assert_eq!(page.complaints(), [""; 0]);
 }
 
@@ -308,15 +322,15 @@ fn what_a_report_said_is_told_again_from_its_rows() {
     let world = World::new();
     judged(&world);
     let rows = fs::read_to_string(world.path("judged.jsonl")).unwrap();
-    let ran = world.run(&["report", "--from", "judged.jsonl", "--as-of", fleet::AS_OF, "--json"]);
+    let ran = told_from(&world, "judged.jsonl", &["--json"]);
     assert_eq!((ran.status, ran.stdout, ran.stderr.as_str()), (0, rows, ""));
 
     let content = format!("blake3:{}", "1".repeat(64));
     let file = format!("[[file]]\ncontent = \"{content}\"\nreason = \"hole\"\n");
     fs::write(world.path("files.toml"), file).unwrap();
-    let ran =
-        world.run(&["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "--policy", "files.toml"]);
-    let told = "error: files.toml: rows do not tell which images hold a file: leave out --from\n";
+    let ran = told_from(&world, "rows.jsonl", &["--policy", "files.toml"]);
+    let told = "error: files.toml: rows do not tell which images hold a [[file]]\n\
+                hint: leave out --from, so that the store is asked\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, told));
 }
 
@@ -326,18 +340,8 @@ fn a_policy_that_is_met_says_so_and_nothing_changed_either() {
     let rows = fleet::lines(&fleet::rows(100));
     fs::write(world.path("rows.jsonl"), &rows).unwrap();
     fs::write(world.path("p.toml"), "[base]\nunknown = \"warning\"\nuncertain = \"warning\"\n").unwrap();
-    let args = [
-        "report",
-        "--from",
-        "rows.jsonl",
-        "--as-of",
-        fleet::AS_OF,
-        "--policy",
-        "p.toml",
-        "--diff",
-        "rows.jsonl",
-    ];
-    let ran = world.run(&[&args[..], &["-o", "fleet.html"]].concat());
+    let asked = ["--policy", "p.toml", "--diff", "rows.jsonl", "-o", "fleet.html"];
+    let ran = told_from(&world, "rows.jsonl", &asked);
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     let page = fs::read_to_string(world.path("fleet.html")).unwrap();
     for text in [
@@ -399,12 +403,8 @@ fn what_could_be_shared_is_told_as_the_savings_tell_it() {
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
     let savings = world.json(&["savings", "--json"]);
     let groups: Vec<&Value> = savings.iter().filter(|row| row["kind"] == "base").collect();
-    let Some(page) = browser::open("what_could_be_shared_is_told", Path::new("/dev/null"), WINDOW) else {
-        return;
-    };
-    // It is there without a script.
-    page.run_no_scripts();
-    page.go(&browser::address(&world.path("fleet.html")));
+    let file = world.path("fleet.html");
+    let Some(page) = open_without_script("what_could_be_shared_is_told", &file) else { return };
     assert_eq!(
         page.texts(".savings tbody th"),
         ["platform/jvm:2026.01", "platform/python:2026.02", "platform/node:2026.03"]
@@ -436,11 +436,10 @@ fn a_panel_opens_by_keys_and_by_link_and_tells_its_row() {
     let link = page.get("document.activeElement.textContent");
     assert_eq!(link, first);
     page.press("Enter");
-    page.wait("document.querySelector('#panel').open");
+    wait_for_panel(&page);
     assert_eq!(page.get("document.querySelector('#panel-title').textContent"), link);
     assert!(page.get("location.hash").as_str().unwrap().starts_with("#image=sha256:"));
-    page.press("Escape");
-    page.wait("!document.querySelector('#panel').open");
+    close_panel(&page);
     assert_eq!(page.get("[location.hash, document.activeElement.textContent]"), json!(["", link]));
 
     let rows = fleet::rows(300);
@@ -480,8 +479,7 @@ fn the_tree_zooms_by_mouse_and_by_keys() {
         assert!(steps.len() < 8, "{steps:?}");
     }
     assert!(steps[0].as_str().unwrap().starts_with("family debian, 147 images, "), "{steps:?}");
-    page.press("Escape");
-    page.wait("!document.querySelector('#panel').open");
+    close_panel(&page);
     page.wait("document.activeElement.matches('.cell')");
     for _ in 0..steps.len() {
         page.press("Escape");
@@ -523,10 +521,7 @@ const CONTRASTS: &str = r"(() => {
 #[test]
 fn texts_can_be_read_in_light_and_dark() {
     let world = World::new();
-    let Some(page) = browser::open("texts_can_be_read_in_light_and_dark", &judged(&world), WINDOW) else {
-        return;
-    };
-    page.wait(READY);
+    let Some(page) = open("texts_can_be_read_in_light_and_dark", &judged(&world)) else { return };
     let colour = || page.get("getComputedStyle(document.body).backgroundColor");
     let mut seen = Vec::new();
     for theme in ["light", "dark"] {
@@ -534,10 +529,9 @@ fn texts_can_be_read_in_light_and_dark() {
         seen.push(colour());
         assert_eq!(page.get(CONTRASTS), json!([]), "{theme}");
         page.run("location.hash = document.querySelector('#rows tr:nth-child(9) a').hash");
-        page.wait("document.querySelector('#panel').open");
+        wait_for_panel(&page);
         assert_eq!(page.get(CONTRASTS), json!([]), "{theme}, with a panel");
-        page.press("Escape");
-        page.wait("!document.querySelector('#panel').open");
+        close_panel(&page);
     }
     assert_ne!(seen[0], seen[1]);
 
@@ -553,10 +547,7 @@ fn texts_can_be_read_in_light_and_dark() {
 #[test]
 fn a_page_fits_narrow_and_wide_windows() {
     let world = World::new();
-    let Some(page) = browser::open("a_page_fits_narrow_and_wide_windows", &judged(&world), WINDOW) else {
-        return;
-    };
-    page.wait(READY);
+    let Some(page) = open("a_page_fits_narrow_and_wide_windows", &judged(&world)) else { return };
     for width in [400, 800, 1600] {
         page.resize((width, 900));
         page.wait(&format!("innerWidth === {width}"));
@@ -569,8 +560,7 @@ fn ten_thousand_images_are_no_burden() {
     let world = World::new();
     let file = tell(&world, &fleet::rows(10_000));
     let started = Instant::now();
-    let Some(page) = browser::open("ten_thousand_images_are_no_burden", &file, WINDOW) else { return };
-    page.wait(READY);
+    let Some(page) = open("ten_thousand_images_are_no_burden", &file) else { return };
     let size_bytes = fs::metadata(&file).unwrap().len();
     let loaded_ms = page.get("Math.round(performance.now())");
     eprintln!(
@@ -604,8 +594,7 @@ fn hostile_names_are_text_and_nothing_else() {
     let world = World::new();
     let rows = fleet::hostile();
     let file = tell_hostile(&world, &rows);
-    let Some(page) = browser::open("hostile_names_are_text_and_nothing_else", &file, WINDOW) else { return };
-    page.wait(READY);
+    let Some(page) = open("hostile_names_are_text_and_nothing_else", &file) else { return };
     let scripts =
         "script, img, iframe, object, embed, base, [onmouseover], [onerror], [onfocus], [autofocus]";
     let look = |place: &str| {
@@ -661,8 +650,7 @@ fn tell_hostile(world: &World, rows: &[Value]) -> PathBuf {
     });
     fs::write(world.path(old), fleet::lines(&earlier.chain(gone).collect::<Vec<_>>())).unwrap();
     fs::write(world.path("rows.jsonl"), fleet::lines(rows)).unwrap();
-    let args = ["report", "--from", "rows.jsonl", "--as-of", fleet::AS_OF, "--policy", policy, "--diff", old];
-    let ran = world.run(&[&args[..], &["-o", "fleet.html"]].concat());
+    let ran = told_from(world, "rows.jsonl", &["--policy", policy, "--diff", old, "-o", "fleet.html"]);
     assert_eq!(ran.status, 1, "{}", ran.stderr);
     world.path("fleet.html")
 }
@@ -679,12 +667,7 @@ fn harmless(name: &str) -> String {
 fn without_a_script_the_figures_are_there() {
     let world = World::new();
     let file = judged(&world);
-    let Some(page) = browser::open("without_a_script_the_figures_are_there", Path::new("/dev/null"), WINDOW)
-    else {
-        return;
-    };
-    page.run_no_scripts();
-    page.go(&browser::address(&file));
+    let Some(page) = open_without_script("without_a_script_the_figures_are_there", &file) else { return };
     assert_eq!(page.texts(".tiles strong").len(), 6);
     assert_eq!(page.texts(".bars svg").len(), 20);
     assert_eq!(page.texts(".columns .value").iter().filter(|text| !text.is_empty()).count(), 12);
@@ -729,7 +712,7 @@ fn a_checker_of_accessibility_finds_nothing() {
     page.run("document.querySelectorAll('details').forEach((d) => d.open = true)");
     check("the lists");
     page.run("location.hash = document.querySelector('#rows tr:nth-child(9) a').hash");
-    page.wait("document.querySelector('#panel').open");
+    wait_for_panel(&page);
     check("a panel");
 }
 
@@ -737,8 +720,7 @@ fn a_checker_of_accessibility_finds_nothing() {
 #[ignore = "takes pictures for the documentation: just screenshots"]
 fn pictures_are_taken() {
     let world = World::new();
-    let Some(page) = browser::open("pictures_are_taken", &judged(&world), WINDOW) else { return };
-    page.wait(READY);
+    let Some(page) = open("pictures_are_taken", &judged(&world)) else { return };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report");
     fs::create_dir_all(&folder).unwrap();
     let take = |name: &str, of: Option<&str>| fs::write(folder.join(name), page.picture(of)).unwrap();
@@ -756,7 +738,7 @@ fn pictures_are_taken() {
     take("table.png", Some("#images"));
     page.resize((1280, 900));
     page.run("location.hash = document.querySelector('#rows tr:nth-child(7) a').getAttribute('href')");
-    page.wait("document.querySelector('#panel').open");
+    wait_for_panel(&page);
     page.run("document.activeElement.blur()");
     take("panel.png", None);
     page.run("document.querySelector('#panel').close(); scrollTo({ top: 0, behavior: 'instant' })");

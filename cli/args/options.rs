@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use clap::builder::NonEmptyStringValueParser as NonEmpty;
 use layerprint_ingest::Shard;
 use layerprint_store::Platform;
 
 use super::Tabular;
-use super::values::{StateName, platform, share, size_bytes};
+use super::values::{Label, StateName, platform, share, size_bytes};
 use crate::day::{Day, Since};
 use crate::pattern::Pattern;
 use crate::report::Format;
@@ -28,7 +29,7 @@ pub struct Sources {
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Name images that have no name of their own
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmpty::new())]
     pub name: Option<String>,
 }
 
@@ -101,10 +102,10 @@ pub struct Find {
 #[derive(Debug, ClapArgs)]
 pub struct Explain {
     /// The image: a source (see --help), or the name or ID of a stored one
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = NonEmpty::new())]
     pub image: String,
     /// The stored image to compare with [default: the base that is found]
-    #[arg(value_name = "BASE")]
+    #[arg(value_name = "BASE", value_parser = NonEmpty::new())]
     pub base: Option<String>,
     /// List only files in this state (can be repeated)
     #[arg(long = "state", value_name = "STATE", value_enum)]
@@ -123,7 +124,7 @@ pub struct Explain {
 #[derive(Debug, ClapArgs)]
 pub struct Children {
     /// The name or ID of a stored image
-    #[arg(value_name = "BASE")]
+    #[arg(value_name = "BASE", value_parser = NonEmpty::new())]
     pub base: String,
     /// Also list what is built on these, and so on
     #[arg(long)]
@@ -135,7 +136,7 @@ pub struct Children {
 #[derive(Debug, ClapArgs)]
 pub struct Siblings {
     /// The image: a source (see --help), or the name or ID of a stored one
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = NonEmpty::new())]
     pub image: String,
     /// Take only images for this platform: os/architecture[/variant]
     #[arg(long, value_name = "PLATFORM", value_parser = platform)]
@@ -147,7 +148,7 @@ pub struct Siblings {
 #[derive(Debug, ClapArgs)]
 pub struct WhoHas {
     /// A file, - for standard input, or the BLAKE3 hash of its bytes in hexadecimal (can be repeated)
-    #[arg(value_name = "FILE|HASH", required = true)]
+    #[arg(value_name = "FILE|HASH", required = true, value_parser = NonEmpty::new())]
     pub contents: Vec<String>,
     #[command(flatten)]
     pub tabular: Tabular,
@@ -167,7 +168,7 @@ pub struct Selection {
     pub platform: Option<Platform>,
     /// Only images with this label, and value if one is given (can be repeated: all are meant)
     #[arg(long = "label", value_name = "KEY[=VALUE]")]
-    pub labels: Vec<String>,
+    pub labels: Vec<Label>,
     /// Only images that a name stands for now, not those that it stood for before
     ///
     /// The store keeps images whose tags have moved on. Of those that had one name, on one platform, the last seen has it.
@@ -256,7 +257,7 @@ pub struct Demo {
 #[derive(Debug, ClapArgs)]
 pub struct Show {
     /// A name, an image ID, a diff ID or a digest; four digits of an ID suffice
-    #[arg(value_name = "IMAGE|LAYER")]
+    #[arg(value_name = "IMAGE|LAYER", value_parser = NonEmpty::new())]
     pub subject: String,
     /// List the files: of an image as a container sees them, of a layer with its whiteouts
     #[arg(long)]
@@ -266,7 +267,7 @@ pub struct Show {
 #[derive(Debug, ClapArgs)]
 pub struct List {
     /// Only images one of whose names contains this
-    #[arg(value_name = "TEXT")]
+    #[arg(value_name = "TEXT", value_parser = NonEmpty::new())]
     pub filter: Option<String>,
     #[command(flatten)]
     pub tabular: Tabular,
@@ -275,6 +276,6 @@ pub struct List {
 #[derive(Debug, ClapArgs)]
 pub struct Forget {
     /// A name, or an image ID (can be repeated)
-    #[arg(value_name = "IMAGE", required = true)]
+    #[arg(value_name = "IMAGE", required = true, value_parser = NonEmpty::new())]
     pub images: Vec<String>,
 }

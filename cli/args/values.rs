@@ -1,5 +1,8 @@
 //! How values of options are read.
 
+use std::fmt;
+use std::str::FromStr;
+
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use layerprint_query::State;
@@ -46,6 +49,34 @@ pub fn platform(text: &str) -> Result<Platform, String> {
     })
 }
 
+/// A label that is asked for: its key, and its value if that matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    pub key: String,
+    pub value: Option<String>,
+}
+
+impl FromStr for Label {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
+        match key.trim() {
+            "" => Err("a label has no key: it is KEY, or KEY=VALUE where the value may be empty"),
+            _ => Ok(Self { key: key.to_owned(), value: value.map(str::to_owned) }),
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={value}", self.key),
+            None => f.write_str(&self.key),
+        }
+    }
+}
+
 /// Reads a share of which layers must have at least half.
 pub fn share(text: &str) -> Result<f64, String> {
     let share: Option<f64> = text.parse().ok();
@@ -70,6 +101,18 @@ pub fn size_bytes(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::Label;
+
+    #[test]
+    fn labels_have_a_key_and_may_have_a_value() {
+        let read = |text: &str| text.parse::<Label>().ok().map(|label| (label.key, label.value));
+        let label = |key: &str, value: Option<&str>| Some((key.to_owned(), value.map(str::to_owned)));
+        assert_eq!(read("team"), label("team", None));
+        assert_eq!(read("team="), label("team", Some("")));
+        assert_eq!(read("a=b=c"), label("a", Some("b=c")));
+        assert_eq!(["", " ", "=", "=b"].map(read), [const { None }; 4]);
+    }
+
     #[test]
     fn sizes_are_read_with_and_without_units() {
         let read = |text| super::size_bytes(text).ok();

@@ -3,11 +3,10 @@
 //! A base is known by all names of its tie: allowed if any of them is, forbidden if any of them is. What is forbidden cannot be
 //! allowed. An image whose base is not known breaks what is said of unknown bases and nothing else, for nothing else is known.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use layerprint_query::{Base, Level, Remark, Row, Rule, Verdict, family_of};
+use layerprint_query::{Base, Level, Remark, Row, Rule, Verdict, either, family_of};
 use layerprint_store::id::ImageId;
 
 use super::{Exemption, Policy, Severity};
@@ -69,7 +68,7 @@ impl Judge {
 
     /// Returns why an image is not asked.
     pub fn exemption(&self, row: &Row) -> Option<&Exemption> {
-        let of = |exemption: &&Exemption| exemption.images.iter().any(|pattern| means(pattern, row));
+        let of = |exemption: &&Exemption| exemption.images.0.iter().any(|pattern| means(pattern, row));
         let holds = |exemption: &&Exemption| exemption.until.is_none_or(|until| until.includes(self.as_of));
         self.policy.exemptions.iter().filter(of).find(holds)
     }
@@ -79,7 +78,7 @@ impl Judge {
         let ended = |exemption: &&Exemption| exemption.until.is_some_and(|until| !until.includes(self.as_of));
         self.policy.exemptions.iter().filter(ended).map(|exemption| {
             let until = exemption.until.map(|until| until.to_string()).unwrap_or_default();
-            format!("the exemption of {} ended on {until}: {}", list(&exemption.images), exemption.reason)
+            format!("the exemption of {} ended on {until}: {}", list(&exemption.images.0), exemption.reason)
         })
     }
 
@@ -104,7 +103,7 @@ impl Judge {
 
     fn named(&self, base: &Base) -> Option<Remark> {
         let rules = &self.policy.base;
-        let own = told(&base.names);
+        let own = either(&base.names);
         if let Some(pattern) = rules.forbid.iter().find(|pattern| is_base(pattern, base)) {
             return error(Rule::BaseForbidden, format!("{own}: {pattern} is forbidden"));
         }
@@ -127,7 +126,7 @@ impl Judge {
         let families = rules.allow_families.as_deref().unwrap_or_default();
         let is_allowed = |name: &String| {
             let is_kin =
-                family_of(name).is_some_and(|family| families.iter().any(|allowed| allowed == family));
+                family_of(name).is_some_and(|family| families.iter().any(|allowed| allowed.0 == family));
             is_kin || by(patterns, name).is_some()
         };
         patterns.iter().any(|pattern| is_base(pattern, base))
@@ -137,7 +136,7 @@ impl Judge {
 
     fn aged(&self, base: &Base) -> Option<Remark> {
         let max = self.policy.base.max_age_days?;
-        let own = told(&base.names);
+        let own = either(&base.names);
         let Some(made) = base.created().and_then(Day::of_rfc3339) else {
             let message = format!("when {own} was made is not known; {max} days are allowed");
             let level = self.policy.base.undated.level()?;
@@ -152,7 +151,7 @@ impl Judge {
     fn undated(&self, base: &Base) -> Option<Remark> {
         let max = self.policy.base.max_newer?;
         let level = self.policy.base.undated.level()?;
-        let own = told(&base.names);
+        let own = either(&base.names);
         let message = format!("how many newer ones than {own} are stored is not known; {max} are allowed");
         Some(Remark::new(Rule::BaseOutdated, level, message))
     }
@@ -201,14 +200,6 @@ fn by<'p>(patterns: &'p [Pattern], name: &str) -> Option<&'p Pattern> {
 fn means(pattern: &Pattern, row: &Row) -> bool {
     let image = &row.finding.image;
     image.names.iter().any(|name| pattern.matches(name)) || pattern.is_id(&image.id)
-}
-
-fn told(names: &[String]) -> Cow<'_, str> {
-    match names {
-        [] => "the base, which has no name,".into(),
-        [name] => name.into(),
-        names => names.join(", ").into(),
-    }
 }
 
 fn list(patterns: &[Pattern]) -> String {

@@ -11,13 +11,13 @@ use anyhow::Context;
 use layerprint_query::{ChangeKind, Row};
 use layerprint_store::id::ImageId;
 
-use super::diff::{Gone, Old, Stored};
+use super::diff::{Gone, Old, RowsError, Stored};
 use super::outputs::Outputs;
 use super::spool::Spool;
 use super::{Report, told};
 use crate::args;
 use crate::day::Day;
-use crate::error::Status;
+use crate::error::{Mistake, Status};
 use crate::output::plain;
 use crate::policy::{Judge, Policy};
 use crate::progress::complain;
@@ -40,7 +40,8 @@ pub fn run(command: &args::Report, outputs: &Outputs, rows: &Path) -> anyhow::Re
 fn judge(policy: &Path, as_of: Day) -> anyhow::Result<Judge> {
     let read = Policy::read(policy)?;
     if !read.files.is_empty() {
-        anyhow::bail!("{}: rows do not tell which images hold a file: leave out --from", policy.display());
+        let what = format!("{}: rows do not tell which images hold a [[file]]", policy.display());
+        return Err(Mistake::new(what, "leave out --from, so that the store is asked").into());
     }
     let judge = Judge::new(read, as_of, HashMap::new());
     judge.ended().for_each(|ended| complain(&plain(&ended)));
@@ -58,7 +59,6 @@ struct Lines {
 
 impl Lines {
     fn read(path: &Path) -> anyhow::Result<Self> {
-        let context = || path.display().to_string();
         let mut read = Self {
             images: Vec::new(),
             spool: Spool::unnamed()?,
@@ -66,32 +66,44 @@ impl Lines {
             gone: Vec::new(),
             has_changes: false,
         };
-        for (at, line) in BufReader::new(File::open(path).with_context(context)?).lines().enumerate() {
-            let line = line.with_context(context)?;
-            read.add(&line)
-                .with_context(|| format!("{}: line {} is no row of a report", path.display(), at + 1))?;
+        let failed = |source| RowsError::Io { path: path.to_owned(), source };
+        for (at, line) in (1..).zip(BufReader::new(File::open(path).map_err(failed)?).lines()) {
+            let malformed = |source| RowsError::Malformed { path: path.to_owned(), line: at, source };
+            match read_line(&line.map_err(failed)?).map_err(malformed)? {
+                Line::Row(row) => read.add(&row)?,
+                Line::Gone(gone) => read.add_gone(gone),
+            }
         }
         Ok(read)
     }
 
-    /// Of an image that is not stored any more there is no row, but a line.
-    fn add(&mut self, line: &str) -> anyhow::Result<()> {
-        let row: Row = match serde_json::from_str(line) {
-            Ok(row) => row,
-            Err(error) => return self.add_gone(line).ok_or_else(|| error.into()),
-        };
+    fn add(&mut self, row: &Row) -> anyhow::Result<()> {
         let image = &row.finding.image;
         if !self.spool.has(&image.id) {
             self.images.push(image.id);
         }
         self.has_changes |= row.change.is_some();
         self.stored.add(image.id, image.names.iter().cloned(), &image.platform);
-        self.spool.add(&row).context("cannot keep a row")
+        self.spool.add(row).context("cannot keep a row")
     }
 
-    fn add_gone(&mut self, line: &str) -> Option<()> {
-        let gone: Gone = serde_json::from_str(line).ok()?;
+    fn add_gone(&mut self, gone: Gone) {
         self.has_changes = true;
-        (gone.change.kind == ChangeKind::Gone).then(|| self.gone.push(gone))
+        self.gone.push(gone);
+    }
+}
+
+/// What a line says.
+enum Line {
+    Row(Box<Row>),
+    Gone(Gone),
+}
+
+/// Of an image that is not stored any more there is no row, but a line.
+fn read_line(line: &str) -> serde_json::Result<Line> {
+    let gone = || serde_json::from_str(line).ok().filter(|gone: &Gone| gone.change.kind == ChangeKind::Gone);
+    match serde_json::from_str(line) {
+        Ok(row) => Ok(Line::Row(row)),
+        Err(error) => gone().map(Line::Gone).ok_or(error),
     }
 }

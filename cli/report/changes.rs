@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use layerprint_query::{Before, ChangeKind, Row, Verdict, Was};
+use layerprint_query::{Before, ChangeKind, Row, Verdict, Was, either};
 
 use super::Report;
 use crate::output::counted;
@@ -70,7 +70,7 @@ pub fn told(row: &Row) -> String {
 
 /// Says what an image is built on: `on debian:12 (2 newer)`.
 pub fn said(was: &Was) -> String {
-    let names = if was.base.is_empty() { "a base without a name".to_owned() } else { was.base.join(", ") };
+    let names = either(&was.base);
     match (was.verdict, was.newer) {
         (Verdict::Base, Some(newer)) if newer > 0 => format!("on {names} ({newer} newer)"),
         (Verdict::Base, _) => format!("on {names}"),

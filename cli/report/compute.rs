@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context;
 use layerprint_query::{Fleet, FleetImage, Rows};
 use layerprint_store::StoreError;
+use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::spool::Spool;
@@ -16,19 +17,18 @@ use crate::subjects::Trouble;
 /// Makes the rows that are not there yet. Returns what could not be asked about.
 pub fn compute(
     global: &Global,
-    jobs: Option<u16>,
+    workers: &ThreadPool,
     published: &Published,
     fleet: &Fleet,
     images: &[&FleetImage],
     spool: &Spool,
 ) -> anyhow::Result<Vec<Trouble>> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.map_or(0, usize::from)).build()?;
     let bar = bar(global.quiet, "images asked");
     bar.set_length(images.len() as u64);
     let mut in_order = images.to_vec();
     in_order.sort_unstable_by_key(|image| image.place);
     let failed = Mutex::new(Vec::new());
-    let asked = pool.install(|| {
+    let asked = workers.install(|| {
         published.ask(|index| {
             let rows = Rows::new(index, fleet);
             let left = in_order.par_iter().filter(|image| !spool.has(&image.id));

@@ -41,7 +41,7 @@ const COLUMNS: [(&str, Cell); 32] = [
     ("children", |row| row.children.to_string()),
     ("superseded", |row| if row.superseded { "true".into() } else { String::new() }),
     ("remarks", |row| joined(row.remarks.iter().map(|remark| remark.rule.word().to_owned()))),
-    ("reason", |row| row.finding.reason.clone()),
+    ("reason", |row| row.reason().to_owned()),
     ("offences", |row| joined(offences(row))),
     ("change", |row| row.change.as_ref().map(|change| change.kind.word().to_owned()).unwrap_or_default()),
     ("was", |row| row.change.as_ref().and_then(|change| change.was.as_ref()).map(said).unwrap_or_default()),

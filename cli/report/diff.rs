@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args;
 use crate::day::Day;
+use crate::error::input_hint;
 
 /// An earlier report.
 pub struct Old {
@@ -101,7 +102,7 @@ struct LineFreshness {
 
 /// Why an earlier report cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum DiffError {
+pub enum RowsError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
@@ -113,10 +114,21 @@ pub enum DiffError {
     NoImage { path: PathBuf, line: u64 },
 }
 
+impl RowsError {
+    /// Returns what may be done about it.
+    pub fn hint(&self) -> Option<String> {
+        const WANTED: &str = "what is read here is what `layerprint report -o FILE.jsonl` writes";
+        match self {
+            Self::Io { source, .. } => input_hint(source.kind(), WANTED),
+            Self::Malformed { .. } | Self::NoImage { .. } => Some(WANTED.into()),
+        }
+    }
+}
+
 impl Old {
     /// Reads an earlier report.
-    pub fn read(path: &Path) -> Result<Self, DiffError> {
-        let failed = |source| DiffError::Io { path: path.to_owned(), source };
+    pub fn read(path: &Path) -> Result<Self, RowsError> {
+        let failed = |source| RowsError::Io { path: path.to_owned(), source };
         let mut lines = BufReader::new(File::open(path).map_err(failed)?);
         let mut old = Self { images: Vec::new(), by_id: HashMap::new(), by_name: HashMap::new() };
         let (mut bytes, mut line) = (Vec::new(), 0);
@@ -126,14 +138,14 @@ impl Old {
             if lines.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
                 return Ok(old);
             }
-            let malformed = |source| DiffError::Malformed { path: path.to_owned(), line, source };
+            let malformed = |source| RowsError::Malformed { path: path.to_owned(), line, source };
             let told: Line = serde_json::from_slice(&bytes).map_err(malformed)?;
             // What was gone then is no news.
             let was_gone = told.change.as_ref().is_some_and(|change| change.kind == ChangeKind::Gone);
             match OldImage::of(told) {
                 Some(image) => old.add(image),
                 None if was_gone => {}
-                None => return Err(DiffError::NoImage { path: path.to_owned(), line }),
+                None => return Err(RowsError::NoImage { path: path.to_owned(), line }),
             }
         }
     }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use layerprint_query::{Asked, Holding, Level, Remark, Row, who_has};
+use layerprint_query::{Asked, Holding, Level, Partly, Remark, Row, who_has};
 use layerprint_store::id::{ContentId, ImageId};
 
 use super::Report;
 use crate::args::Global;
 use crate::day::Day;
 use crate::error::Status;
+use crate::left_out::LeftOut;
 use crate::output::{counted, path, plain};
 use crate::policy::{Held, Judge, Policy};
 use crate::progress::{bar, complain};
@@ -34,10 +35,16 @@ pub struct Gate {
 const OFFENCES_MAX: usize = 100;
 
 /// Makes ready to judge: looks for forbidden files in all stored images.
-pub fn judge(global: &Global, published: &Published, policy: Policy, as_of: Day) -> anyhow::Result<Judge> {
+pub fn judge(
+    global: &Global,
+    published: &Published,
+    policy: Policy,
+    as_of: Day,
+    left_out: &mut LeftOut,
+) -> anyhow::Result<Judge> {
     let mut held: HashMap<ImageId, Vec<Held>> = HashMap::new();
     for (file, forbidden) in policy.files.iter().enumerate() {
-        for holding in holdings(global, published, &forbidden.content)? {
+        for holding in left_out.take(holdings(global, published, &forbidden.content)?) {
             let is_visible = holding.is_visible();
             let hidden = holding.layers.iter().flat_map(|layer| &layer.paths);
             let paths: BTreeSet<String> = match is_visible {
@@ -53,7 +60,11 @@ pub fn judge(global: &Global, published: &Published, policy: Policy, as_of: Day)
     Ok(judge)
 }
 
-fn holdings(global: &Global, published: &Published, content: &ContentId) -> anyhow::Result<Vec<Holding>> {
+fn holdings(
+    global: &Global,
+    published: &Published,
+    content: &ContentId,
+) -> anyhow::Result<Partly<Vec<Holding>>> {
     let bar = bar(global.quiet, "layers read");
     let on_read = |event| match event {
         Asked::Total(number) => bar.set_length(number),

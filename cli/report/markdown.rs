@@ -13,7 +13,7 @@ use super::Report;
 use super::changes::Changes;
 use super::rules::words;
 use super::summary::{Answer, Group, Summary};
-use crate::output::{bytes, count, counted, percent, plain};
+use crate::output::{bytes, count, counted, plain, share};
 
 /// Images that are listed: the summary of a job takes 1 MiB.
 const IMAGES_MAX: usize = 1000;
@@ -170,11 +170,6 @@ fn code(text: &str) -> String {
         "" => "(nothing)".into(),
         shown => format!("`{shown}`"),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share is for reading; counts are far below 2^52")]
-fn share(part: u64, whole: u64) -> String {
-    percent(if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where a report goes.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,32 @@ use anyhow::Context;
 
 use super::{Format, Report, format, text};
 use crate::args::{self, Global};
-use crate::replace::replace;
+use crate::replace::{CannotWrite, check, is_device, replace, target};
+
+/// Why there is nowhere to write to.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAnOutput {
+    /// What its name ends with says nothing.
+    #[error("{0}: no format ends like this")]
+    NoFormat(PathBuf),
+    /// One would replace the other.
+    #[error("{0}: --output names this file twice")]
+    Twice(PathBuf),
+    /// It cannot be written.
+    #[error(transparent)]
+    CannotWrite(#[from] CannotWrite),
+}
+
+impl NotAnOutput {
+    /// Returns what may be done about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoFormat(_) => Some(format!("give --format, or one of {}", format::ENDINGS)),
+            Self::Twice(_) => Some("give each format a file of its own".into()),
+            Self::CannotWrite(error) => error.hint(),
+        }
+    }
+}
 
 /// Files, or else standard output.
 pub struct Outputs {
@@ -16,14 +42,20 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Returns what was asked for.
-    pub fn of(global: &Global, command: &args::Report) -> anyhow::Result<Self> {
+    /// Returns what was asked for, once it is known that all of it can be written: that is not to be found out after every
+    /// image was asked.
+    pub fn of(global: &Global, command: &args::Report) -> Result<Self, NotAnOutput> {
         let told = command.format.or(global.json.then_some(Format::Jsonl));
         let mut files = Vec::new();
         for path in command.output.iter().filter(|path| !is_stdout(path)) {
-            let format = told.or_else(|| Format::of_path(path)).with_context(|| unknown(path))?;
+            let format =
+                told.or_else(|| Format::of_path(path)).ok_or_else(|| NotAnOutput::NoFormat(path.clone()))?;
             files.push((path.clone(), format));
         }
+        if let Some(path) = twice(&command.output) {
+            return Err(NotAnOutput::Twice(path.to_owned()));
+        }
+        files.iter().try_for_each(|(path, _)| check(path))?;
         let is_printed = files.is_empty() || command.output.iter().any(|path| is_stdout(path));
         let stdout = is_printed.then(|| told.unwrap_or(Format::Text));
         Ok(Self { files, stdout })
@@ -31,7 +63,7 @@ impl Outputs {
 
     /// Returns the file beside which rows wait.
     pub fn first_file(&self) -> Option<&Path> {
-        self.files.first().map(|(path, _)| &**path)
+        self.files.iter().map(|(path, _)| &**path).find(|path| !is_device(path))
     }
 
     /// Returns true if what is printed is text.
@@ -72,6 +104,9 @@ fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn unknown(path: &Path) -> String {
-    format!("{}: no format ends like this; give --format, or one of {}", path.display(), format::ENDINGS)
+/// Returns a path that leads to the same as one before it.
+fn twice(paths: &[PathBuf]) -> Option<&Path> {
+    let mut seen = HashSet::new();
+    let target = |path: &Path| if is_stdout(path) { path.to_owned() } else { target(path) };
+    paths.iter().map(|path| &**path).find(|path| !seen.insert(target(path)))
 }

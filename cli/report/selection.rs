@@ -4,7 +4,7 @@ use layerprint_query::{Fleet, FleetImage, labels};
 use layerprint_store::id::ImageId;
 use layerprint_store::{Index, Platform, Result};
 
-use crate::args;
+use crate::args::{self, Label};
 use crate::day::Day;
 use crate::pattern::Pattern;
 
@@ -34,9 +34,9 @@ fn is_labelled(index: &Index, image: &FleetImage, wanted: &args::Selection) -> R
     }
     let Some(record) = index.image(&image.id)? else { return Ok(false) };
     let labels = labels(index, &record)?;
-    let is_there = |label: &String| match label.split_once('=') {
-        Some((key, value)) => labels.get(key).is_some_and(|found| found == value),
-        None => labels.contains_key(label),
+    let is_there = |label: &Label| {
+        let found = labels.get(&label.key);
+        found.is_some_and(|found| label.value.as_ref().is_none_or(|value| value == found))
     };
     Ok(wanted.labels.iter().all(is_there))
 }

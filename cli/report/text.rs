@@ -10,7 +10,7 @@ use super::Report;
 use super::changes::Changes;
 use super::summary::{Group, Summary};
 use crate::find::{BOLD, DIM};
-use crate::output::{align_right, bytes, count, counted, percent, plain, table};
+use crate::output::{align_right, bytes, count, counted, plain, share, table};
 
 /// Families and bases that are listed.
 const GROUPS_MAX: usize = 12;
@@ -125,9 +125,4 @@ fn remarks(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
 
 fn print(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share is for reading; counts are far below 2^52")]
-fn share(part: u64, whole: u64) -> String {
-    percent(if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
 }

@@ -10,13 +10,14 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use layerprint_store::id::{ContentId, DiffId, ImageId, SetId};
-use layerprint_store::{Content, Index, Result};
+use layerprint_store::{Content, Index, Result, Subject};
 use rayon::prelude::*;
 
 use crate::children::Asked;
 use crate::known::Known;
 use crate::scan::share;
 use crate::storage::{files_bytes, missing};
+use crate::unread::{Partly, Unreadable};
 
 /// Contents of a sketch.
 const SKETCH: usize = 8;
@@ -78,8 +79,10 @@ impl Default for Nearness {
     }
 }
 
-/// Returns all groups of images that are equal, those that would save most first. Images without any content are left out.
-pub fn equal_images(index: &Index) -> Result<Vec<EqualImages>> {
+/// Returns all groups of images that are equal, those that would save most first. Images without any content are left out; a
+/// layer that cannot be read takes nothing.
+pub fn equal_images(index: &Index) -> Result<Partly<Vec<EqualImages>>> {
+    let unreadable = Unreadable::default();
     let mut sets: BTreeMap<SetId, Vec<ImageId>> = BTreeMap::new();
     let mut uses: HashMap<DiffId, u64> = HashMap::new();
     for record in index.images() {
@@ -90,13 +93,13 @@ pub fn equal_images(index: &Index) -> Result<Vec<EqualImages>> {
         }
     }
     sets.retain(|_, images| images.len() > 1);
-    let groups = sets.par_iter().map(|(_, images)| equal(index, images, &uses));
+    let groups = sets.par_iter().map(|(_, images)| equal(index, images, &uses, &unreadable));
     let mut groups: Vec<EqualImages> = groups.collect::<Result<_>>()?;
     let saved = |group: &EqualImages| sum(group.members.iter().map(|member| member.saved_bytes));
     groups.sort_by(|a, b| {
         (Reverse(saved(a)), a.members[0].image.key()).cmp(&(Reverse(saved(b)), b.members[0].image.key()))
     });
-    Ok(groups)
+    Ok(unreadable.with(groups))
 }
 
 fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
@@ -109,7 +112,12 @@ fn distinct(layers: &[DiffId]) -> BTreeSet<DiffId> {
 }
 
 /// Describes images that are equal. `uses` says how many stored images have a layer.
-fn equal(index: &Index, images: &[ImageId], uses: &HashMap<DiffId, u64>) -> Result<EqualImages> {
+fn equal(
+    index: &Index,
+    images: &[ImageId],
+    uses: &HashMap<DiffId, u64>,
+    unreadable: &Unreadable,
+) -> Result<EqualImages> {
     let mut sizes: HashMap<DiffId, u64> = HashMap::new();
     let mut outside: HashMap<DiffId, u64> = HashMap::new();
     let mut all = Vec::new();
@@ -117,7 +125,8 @@ fn equal(index: &Index, images: &[ImageId], uses: &HashMap<DiffId, u64>) -> Resu
         let Some(record) = index.image(id)? else { continue };
         for layer in distinct(&record.layers) {
             if let Entry::Vacant(place) = sizes.entry(layer) {
-                place.insert(files_bytes(index, &layer)?);
+                let read = unreadable.or_none(Subject::Layer(layer), files_bytes(index, &layer))?;
+                place.insert(read.unwrap_or_default());
             }
             *outside.entry(layer).or_insert_with(|| uses.get(&layer).copied().unwrap_or(0)) -= 1;
         }
@@ -144,19 +153,20 @@ fn equal(index: &Index, images: &[ImageId], uses: &HashMap<DiffId, u64>) -> Resu
 }
 
 /// Returns groups of layers that are nearly equal, those that would save most first. Each layer is in one group at most, and
-/// near to the first of it, which is the largest.
+/// near to the first of it, which is the largest. Layers that cannot be read are left out.
 pub fn equal_layers(
     index: &Index,
     nearness: Nearness,
     on_read: &(dyn Fn(Asked) + Sync),
-) -> Result<Vec<EqualLayers>> {
+) -> Result<Partly<Vec<EqualLayers>>> {
+    let unreadable = Unreadable::default();
     let mut layers: BTreeSet<DiffId> = BTreeSet::new();
     for record in index.images() {
         layers.extend(record?.layers);
     }
     on_read(Asked::Total(layers.len() as u64));
     let sketched = layers.par_iter().map(|layer| {
-        let contents = contents_of(index, layer)?;
+        let contents = contents_of(index, layer, &unreadable)?;
         on_read(Asked::One);
         let bytes = sum(contents.iter().map(|content| content.size_bytes));
         let is_large = bytes > 0 && bytes >= nearness.size_bytes_min;
@@ -165,16 +175,17 @@ pub fn equal_layers(
     let mut sketched: Vec<Sketched> = sketched.filter_map(Result::transpose).collect::<Result<_>>()?;
     drop(layers);
     sketched.sort_by_key(|layer| (Reverse(layer.bytes), layer.diff_id));
-    let mut groups = group(index, &sketched, nearness.share_min)?;
+    let mut groups = group(index, &sketched, nearness.share_min, &unreadable)?;
     name_images(index, &mut groups)?;
     let saved = |group: &EqualLayers| sum(group.members.iter().map(|member| member.saved_bytes));
     groups.sort_by_key(|group| (Reverse(saved(group)), group.members[0].diff_id));
-    Ok(groups)
+    Ok(unreadable.with(groups))
 }
 
-/// The distinct, non-empty contents of a layer, sorted.
-fn contents_of(index: &Index, layer: &DiffId) -> Result<Vec<Content>> {
-    let mut contents = index.layer_contents(layer)?.ok_or_else(|| missing(layer))?;
+/// The distinct, non-empty contents of a layer, sorted; none of one that cannot be read.
+fn contents_of(index: &Index, layer: &DiffId, unreadable: &Unreadable) -> Result<Vec<Content>> {
+    let read = index.layer_contents(layer).and_then(|read| read.ok_or_else(|| missing(layer)));
+    let mut contents = unreadable.or_none(Subject::Layer(*layer), read)?.unwrap_or_default();
     contents.retain(|content| content.id != ContentId::EMPTY);
     contents.dedup_by_key(|content| content.id);
     Ok(contents)
@@ -216,7 +227,12 @@ fn head(id: &ContentId) -> u64 {
 }
 
 /// Groups layers, which are sorted by size: each that is in no group yet takes those that are near to it.
-fn group(index: &Index, layers: &[Sketched], share_min: f64) -> Result<Vec<EqualLayers>> {
+fn group(
+    index: &Index,
+    layers: &[Sketched],
+    share_min: f64,
+    unreadable: &Unreadable,
+) -> Result<Vec<EqualLayers>> {
     let mut buckets: HashMap<u64, Vec<u32>> = HashMap::new();
     for (place, layer) in (0_u32..).zip(layers) {
         layer.sketch.iter().for_each(|drawn| buckets.entry(*drawn).or_default().push(place));
@@ -232,9 +248,9 @@ fn group(index: &Index, layers: &[Sketched], share_min: f64) -> Result<Vec<Equal
         if candidates.is_empty() {
             continue;
         }
-        let own = contents_of(index, &first.diff_id)?;
+        let own = contents_of(index, &first.diff_id, unreadable)?;
         let compare = |candidate: &usize| {
-            let other = contents_of(index, &layers[*candidate].diff_id)?;
+            let other = contents_of(index, &layers[*candidate].diff_id, unreadable)?;
             let (shared, all) = shared_bytes(&own, &other);
             let share = share(shared, all);
             Ok((share >= share_min).then_some((*candidate, share, shared)))

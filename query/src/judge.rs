@@ -16,6 +16,7 @@ use crate::parts::Taken;
 use crate::rank;
 use crate::scan::{Overlap, share};
 use crate::weigh::{Weighed, kept};
+use crate::words::percent;
 
 /// Share of a base's contents, or of their bytes, that must be there to claim it: else half of it is gone, and the rest may
 /// be what relatives share.
@@ -145,10 +146,6 @@ fn of_family(overlap: &Overlap, specific: &Specific) -> String {
         specific.contents,
         specific.places
     )
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }
 
 fn relative(choice: &Choice, layers: usize) -> String {

@@ -8,7 +8,10 @@ use std::fmt;
 
 use layerprint_store::id::BlobDigest;
 use layerprint_store::{ImageRecord, Index, Result};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Where labels stand: a member of an object that is a member of the configuration.
+const LABELS: Wanted = Wanted::Texts(&["config", "Labels"]);
 
 /// Returns the labels of a stored image (`config.Labels`). Of one that stands twice, the last counts.
 ///
@@ -21,145 +24,88 @@ pub fn labels(index: &Index, record: &ImageRecord) -> Result<BTreeMap<String, St
 }
 
 fn labels_of(config: &[u8]) -> BTreeMap<String, String> {
-    serde_json::from_slice(config).map(|Image(Config(Labels(labels)))| labels).unwrap_or_default()
+    let mut config = serde_json::Deserializer::from_slice(config);
+    let read = LABELS.deserialize(&mut config).and_then(|read| config.end().map(|()| read.texts));
+    read.unwrap_or_default()
 }
 
-/// A configuration: an object with `config`.
+/// What is looked for in a value; anything else is passed over.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// A text.
+    Text,
+    /// The texts of an object that stands below these keys.
+    Texts(&'static [&'static str]),
+}
+
+/// What was found of it.
 #[derive(Default)]
-struct Image(Config);
-
-/// An object with `Labels`.
-#[derive(Default)]
-struct Config(Labels);
-
-/// An object of texts.
-#[derive(Default)]
-struct Labels(BTreeMap<String, String>);
-
-/// A text, or something else.
-#[derive(Default)]
-struct Text(Option<String>);
-
-/// What is made of an object or of a text; of anything else nothing is.
-trait Lenient: Default {
-    /// Takes the value of a key.
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        _key: String,
-        map: &mut A,
-    ) -> std::result::Result<(), A::Error> {
-        map.next_value::<IgnoredAny>().map(drop)
-    }
-
-    /// Takes a text.
-    fn text(&mut self, _text: &str) {}
+struct Found {
+    text: Option<String>,
+    texts: BTreeMap<String, String>,
 }
 
-impl Lenient for Image {
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        key: String,
-        map: &mut A,
-    ) -> std::result::Result<(), A::Error> {
-        match &*key {
-            "config" => map.next_value().map(|config| self.0 = config),
-            _ => map.next_value::<IgnoredAny>().map(drop),
-        }
+impl<'de> DeserializeSeed<'de> for Wanted {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<Found, D::Error> {
+        from.deserialize_any(self)
     }
 }
 
-impl Lenient for Config {
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        key: String,
-        map: &mut A,
-    ) -> std::result::Result<(), A::Error> {
-        match &*key {
-            "Labels" => map.next_value().map(|labels| self.0 = labels),
-            _ => map.next_value::<IgnoredAny>().map(drop),
-        }
-    }
-}
-
-impl Lenient for Labels {
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        key: String,
-        map: &mut A,
-    ) -> std::result::Result<(), A::Error> {
-        let Text(text) = map.next_value()?;
-        match text {
-            Some(text) => _ = self.0.insert(key, text),
-            None => _ = self.0.remove(&key),
-        }
-        Ok(())
-    }
-}
-
-impl Lenient for Text {
-    fn text(&mut self, text: &str) {
-        self.0 = Some(text.to_owned());
-    }
-}
-
-struct AnyVisitor<T>(T);
-
-impl<'de, T: Lenient> Visitor<'de> for AnyVisitor<T> {
-    type Value = T;
+impl<'de> Visitor<'de> for Wanted {
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<T, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Found, A::Error> {
+        let mut found = Found::default();
         while let Some(key) = map.next_key::<String>()? {
-            self.0.field(key, &mut map)?;
-        }
-        Ok(self.0)
-    }
-
-    fn visit_str<E>(mut self, text: &str) -> std::result::Result<T, E> {
-        self.0.text(text);
-        Ok(self.0)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<T, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(self.0)
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<T, E> {
-        Ok(self.0)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<T, E> {
-        Ok(self.0)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> std::result::Result<T, E> {
-        Ok(self.0)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> std::result::Result<T, E> {
-        Ok(self.0)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> std::result::Result<T, E> {
-        Ok(self.0)
-    }
-}
-
-macro_rules! lenient {
-    ($($name:ident)*) => {$(
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-                from.deserialize_any(AnyVisitor(Self::default()))
+            match self {
+                Self::Texts([]) => match map.next_value_seed(Self::Text)?.text {
+                    Some(text) => _ = found.texts.insert(key, text),
+                    None => _ = found.texts.remove(&key),
+                },
+                Self::Texts([wanted, below @ ..]) if key == *wanted => {
+                    found = map.next_value_seed(Self::Texts(below))?;
+                }
+                _ => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-    )*};
-}
+        Ok(found)
+    }
 
-lenient!(Image Config Labels Text);
+    fn visit_str<E>(self, text: &str) -> std::result::Result<Found, E> {
+        Ok(Found { text: Some(text.to_owned()), ..Found::default() })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Found, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Found::default())
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<Found, E> {
+        Ok(Found::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Found, E> {
+        Ok(Found::default())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,8 @@
 //! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
 //! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). A [`Row`] is that with what the whole
 //! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file
-//! (`states`, `versions`), [`children()`] asks the other way round.
+//! (`states`, `versions`), [`children()`] asks the other way round. Questions about all that is stored answer [`Partly`] where
+//! a layer cannot be read (`unread`).
 
 mod agree;
 mod best;
@@ -57,9 +58,11 @@ mod states;
 mod storage;
 mod subject;
 mod tree;
+mod unread;
 mod versions;
 mod weigh;
 mod who_has;
+mod words;
 
 pub use change::{Before, Change, ChangeKind, Was};
 pub use children::{Asked, Child, children};
@@ -84,4 +87,6 @@ pub use siblings::{Sibling, Siblings, siblings};
 pub use states::{FileRow, State};
 pub use storage::{Storage, storage};
 pub use subject::{Layers, Subject};
+pub use unread::{Partly, Unread};
 pub use who_has::{Holding, HoldingLayer, who_has};
+pub use words::{either, percent, whole_percent};

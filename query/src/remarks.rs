@@ -2,6 +2,7 @@
 
 use crate::finding::Verdict;
 use crate::row::{Level, Remark, Row, Rule};
+use crate::words::either;
 
 /// Returns the remarks about a row whose children are counted. What is itself a base needs none; that another build of the
 /// same seems to stand on it makes it none.
@@ -15,7 +16,7 @@ fn unexplained(row: &Row) -> Option<Remark> {
         Verdict::Family => Rule::BaseUncertain,
         Verdict::Base => return None,
     };
-    let message = row.finding.reason.clone();
+    let message = row.reason().to_owned();
     (!row.is_base).then_some(Remark::new(rule, Level::Warning, message))
 }
 
@@ -26,8 +27,7 @@ fn outdated(row: &Row) -> Option<Remark> {
     let base = row.finding.base.as_ref()?;
     let day = newest.created.get(..10).unwrap_or(&newest.created);
     let (are, s) = if newer == 1 { ("is", "") } else { ("are", "s") };
-    let names = newest.names.join(", ");
-    let base = base.names.join(", ");
+    let (names, base) = (either(&newest.names), either(&base.names));
     let message = format!("{newer} newer image{s} than {base} {are} stored, the last is {names} of {day}");
     Some(Remark::new(Rule::BaseOutdated, Level::Warning, message))
 }

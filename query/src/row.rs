@@ -60,6 +60,16 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Returns why the answer is what it is. That the image is stored itself says something of one that was read from elsewhere;
+    /// every image of a report is.
+    pub fn reason(&self) -> &str {
+        let Finding { reason, image, .. } = &self.finding;
+        let is_stored = format!("; it is stored itself: {}", image.names.join(", "));
+        reason.strip_suffix(&is_stored).unwrap_or(reason)
+    }
+}
+
 /// Something to say about an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remark {

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use layerprint_store::id::{ContentId, DiffId, ImageId};
-use layerprint_store::{ImageRecord, Index, Result};
+use layerprint_store::{ImageRecord, Index, Result, Subject};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use crate::children::Asked;
 use crate::finding::{Evidence, Finding, Verdict};
 use crate::questions::Questions;
 use crate::storage::missing;
+use crate::unread::{Partly, Unreadable};
 
 /// An image that could be built on the layers of its base.
 #[derive(Debug, Clone)]
@@ -157,15 +158,22 @@ fn rebase_layer(index: &Index, layer: &DiffId, held: &HashSet<ContentId>) -> Res
 }
 
 /// Asks stored images for their bases, and adds up what those could share whose base is found by content. It is quickest in
-/// the order of [`FleetImage::place`](crate::FleetImage::place).
-pub fn savings(index: &Index, images: &[ImageId], on_asked: &(dyn Fn(Asked) + Sync)) -> Result<Savings> {
+/// the order of [`FleetImage::place`](crate::FleetImage::place). An image of which a layer cannot be read is left out.
+pub fn savings(
+    index: &Index,
+    images: &[ImageId],
+    on_asked: &(dyn Fn(Asked) + Sync),
+) -> Result<Partly<Savings>> {
+    let unreadable = Unreadable::default();
     on_asked(Asked::Total(images.len() as u64));
     let questions = Questions::new(index);
     let ask = |id: &ImageId| {
-        let finding = questions.find_stored(id, &id.to_string())?;
+        let finding = questions.find_stored(id, &id.to_string());
         on_asked(Asked::One);
-        index.image(id)?.map_or(Ok(None), |record| rebase(index, &record, &finding))
+        index.image(id)?.map_or(Ok(None), |record| rebase(index, &record, &finding?))
     };
+    let ask = |id: &ImageId| Ok(unreadable.or_none(Subject::Image(*id), ask(id))?.flatten());
     let rebases = images.par_iter().map(ask).filter_map(Result::transpose);
-    Ok(Savings { rebases: rebases.collect::<Result<_>>()? })
+    let savings = Savings { rebases: rebases.collect::<Result<_>>()? };
+    Ok(unreadable.with(savings))
 }

@@ -9,11 +9,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use layerprint_store::id::{ContentId, DiffId, ImageId};
-use layerprint_store::{Content, Index, Result, StoreError};
+use layerprint_store::{Content, Index, Result, StoreError, Subject};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::children::Asked;
+use crate::unread::{Partly, Unreadable};
 
 /// Contents that are held at one time, of 40 bytes each.
 const CONTENTS_MAX: usize = 2 << 20;
@@ -37,8 +38,12 @@ pub struct Storage {
     pub shared_by_content_bytes: u64,
 }
 
-/// Adds up what some stored images take. An image that is not stored is left out.
-pub fn storage(index: &Index, images: &[ImageId], on_read: &(dyn Fn(Asked) + Sync)) -> Result<Storage> {
+/// Adds up what some stored images take. An image that is not stored is left out, and so is a layer that cannot be read.
+pub fn storage(
+    index: &Index,
+    images: &[ImageId],
+    on_read: &(dyn Fn(Asked) + Sync),
+) -> Result<Partly<Storage>> {
     storage_within(index, images, CONTENTS_MAX, on_read)
 }
 
@@ -47,7 +52,8 @@ fn storage_within(
     images: &[ImageId],
     contents_max: usize,
     on_read: &(dyn Fn(Asked) + Sync),
-) -> Result<Storage> {
+) -> Result<Partly<Storage>> {
+    let unreadable = Unreadable::default();
     let distinct: BTreeSet<ImageId> = images.iter().copied().collect();
     let mut uses: HashMap<DiffId, u64> = HashMap::new();
     let mut storage = Storage::default();
@@ -60,17 +66,21 @@ fn storage_within(
     layers.sort_unstable();
     on_read(Asked::Total(layers.len() as u64));
     let sizes = layers.par_iter().map(|layer| {
-        let size_bytes = files_bytes(index, layer)?;
+        let size_bytes = unreadable.or_none(Subject::Layer(*layer), files_bytes(index, layer))?;
         on_read(Asked::One);
-        Ok((size_bytes, size_bytes.saturating_mul(uses[layer])))
+        Ok(size_bytes.map(|size_bytes| (*layer, size_bytes)))
     });
-    let sizes: Vec<(u64, u64)> = sizes.collect::<Result<_>>()?;
-    storage.layers = layers.len() as u64;
-    storage.layer_bytes = sizes.iter().map(|(once, _)| once).fold(0, |sum, size| sum.saturating_add(*size));
-    storage.image_bytes = sizes.iter().map(|(_, each)| each).fold(0, |sum, size| sum.saturating_add(*size));
-    (storage.contents, storage.content_bytes) = distinct_contents(index, &layers, contents_max)?;
+    let sizes: Vec<(DiffId, u64)> = sizes.filter_map(Result::transpose).collect::<Result<_>>()?;
+    storage.layers = sizes.len() as u64;
+    for (layer, size_bytes) in &sizes {
+        let of_images = size_bytes.saturating_mul(uses[layer]);
+        storage.layer_bytes = storage.layer_bytes.saturating_add(*size_bytes);
+        storage.image_bytes = storage.image_bytes.saturating_add(of_images);
+    }
+    let layers: Vec<DiffId> = sizes.into_iter().map(|(layer, _)| layer).collect();
+    (storage.contents, storage.content_bytes) = distinct_contents(index, &layers, contents_max, &unreadable)?;
     storage.shared_by_content_bytes = storage.layer_bytes.saturating_sub(storage.content_bytes);
-    Ok(storage)
+    Ok(unreadable.with(storage))
 }
 
 /// Sum of the sizes of a layer's files; further hard links to one take nothing.
@@ -88,13 +98,19 @@ pub(crate) fn missing(layer: &DiffId) -> StoreError {
 }
 
 /// Counts the distinct, non-empty contents of layers and adds up their sizes.
-fn distinct_contents(index: &Index, layers: &[DiffId], contents_max: usize) -> Result<(u64, u64)> {
+fn distinct_contents(
+    index: &Index,
+    layers: &[DiffId],
+    contents_max: usize,
+    unreadable: &Unreadable,
+) -> Result<(u64, u64)> {
     let (mut count, mut size_bytes) = (0_u64, 0_u64);
     let mut next = Some(ContentId::from_bytes([0; 32]));
     while let Some(from) = next {
         let range = Mutex::new(Range { from, until: None, held: Vec::new(), max: contents_max.max(1) });
         layers.par_iter().try_for_each(|layer| {
-            let contents = index.layer_contents(layer)?.ok_or_else(|| missing(layer))?;
+            let read = index.layer_contents(layer).and_then(|read| read.ok_or_else(|| missing(layer)));
+            let contents = unreadable.or_none(Subject::Layer(*layer), read)?.unwrap_or_default();
             range.lock().unwrap_or_else(PoisonError::into_inner).add(&contents);
             Ok(())
         })?;

@@ -1,6 +1,6 @@
 //! Stories of images and layers that are there twice.
 
-use crate::common::{Image, Layer, Stored, content, image, store};
+use crate::common::{Image, Layer, Stored, content, image, store, whole};
 use layerprint_query::{EqualLayers, Nearness, equal_images, equal_layers};
 
 fn debian() -> Image {
@@ -13,7 +13,7 @@ fn bytes(seed: u64, range: std::ops::Range<u64>) -> u64 {
 
 /// Each group in a line: images with what they take and save.
 fn images(stored: &Stored) -> Vec<String> {
-    let groups = equal_images(&stored.index()).unwrap();
+    let groups = whole(equal_images(&stored.index()));
     let tell = |group: &layerprint_query::EqualImages| {
         let members = group.members.iter().map(|member| {
             format!("{} {}/{}", member.image.names.join("+"), member.saved_bytes, member.bytes)
@@ -36,7 +36,7 @@ fn layers(groups: &[EqualLayers]) -> Vec<String> {
 }
 
 fn near(stored: &Stored, share_min: f64, size_bytes_min: u64) -> Vec<String> {
-    layers(&equal_layers(&stored.index(), Nearness { share_min, size_bytes_min }, &|_| ()).unwrap())
+    layers(&whole(equal_layers(&stored.index(), Nearness { share_min, size_bytes_min }, &|_| ())))
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn threads_make_no_difference() {
     let index = stored.index();
     let ask = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| equal_layers(&index, Nearness::default(), &|_| ())).unwrap()
+        whole(pool.install(|| equal_layers(&index, Nearness::default(), &|_| ())))
     };
     let told = ask(1);
     assert_eq!((told.len(), told.iter().map(|group| group.members.len()).sum::<usize>()), (10, 60));

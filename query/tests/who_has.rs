@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::common::{Image, Layer, content, image, store};
+use crate::common::{Image, Layer, content, image, store, whole};
 use layerprint_query::{Asked, Holding, who_has};
 use layerprint_store::id::ContentId;
 use layerprint_store::{Content, EntryKind, Index, MergedView, PathBytes};
@@ -46,7 +46,7 @@ fn ask(index: &Index, content: &ContentId) -> (Vec<String>, u64) {
         Asked::Total(number) => total.store(number, Ordering::Relaxed),
         Asked::One => _ = done.fetch_add(1, Ordering::Relaxed),
     };
-    let holdings = who_has(index, content, &on_read).unwrap();
+    let holdings = whole(who_has(index, content, &on_read));
     assert_eq!(
         total.load(Ordering::Relaxed),
         done.load(Ordering::Relaxed),
@@ -205,7 +205,7 @@ proptest! {
             })
         }).collect();
         let stored = store(&images);
-        let found = who_has(&stored.index(), &jar().id, &|_| ()).unwrap();
+        let found = whole(who_has(&stored.index(), &jar().id, &|_| ()));
         let mut expected = Vec::new();
         for image in &images {
             let view = MergedView::of(image.layers.iter().map(|layer| &**layer));

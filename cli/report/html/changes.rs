@@ -2,7 +2,7 @@
 
 use layerprint_query::{ChangeKind, Verdict, Was};
 
-use crate::output::{count, counted, names, plain};
+use crate::output::{count, counted, either, names, plain};
 use crate::report::Report;
 use crate::report::diff::Gone;
 use crate::report::overview::Overview;
@@ -87,7 +87,7 @@ impl GoneRow {
 fn base(was: &Was) -> String {
     match was.verdict {
         Verdict::Base => names(&was.base),
-        Verdict::Family => format!("family only, like {}", names(&was.base)),
+        Verdict::Family => format!("family only, like {}", either(&was.base)),
         Verdict::None => "no base known".into(),
     }
 }

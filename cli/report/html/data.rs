@@ -145,7 +145,7 @@ pub fn write(
 
 fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
     let Row { finding, family, freshness, made_of, children, remarks, change, .. } = row;
-    let Finding { image, base, runner_up, cover, confidence, reason, .. } = finding;
+    let Finding { image, base, runner_up, cover, confidence, .. } = finding;
     // What a base is like may be built on it, and is not told as its own.
     let is_told = Answer::of(row) != Answer::IsBase;
     let (base, runner_up) = (base.as_ref().filter(|_| is_told), runner_up.as_ref().filter(|_| is_told));
@@ -164,7 +164,7 @@ fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
         answer: Answer::of(row) as usize,
         confidence: rounded(*confidence),
         parts: made_of.iter().map(part).collect(),
-        reason: told.text(reason),
+        reason: told.text(row.reason()),
         family: family.as_deref().map(plain),
         is: overview.is_base(row),
         on: base.filter(|_| finding.verdict == Verdict::Base).and_then(|base| overview.base_of(&base.names)),
@@ -227,9 +227,16 @@ fn plain_all(texts: &[String]) -> Vec<Cow<'_, str>> {
     texts.iter().map(|text| plain(text)).collect()
 }
 
-/// As many places as the page shows, rounded down: only what is whole reads as whole.
+/// As many places as the page shows; one more where more than nothing or less than all would read as such.
 fn rounded(share: f64) -> f64 {
-    (share * 1000.0).floor() / 1000.0
+    let rounded = (share * 1000.0 * (1.0 + 2.0 * f64::EPSILON)).round() / 1000.0;
+    if share > 0.0 && rounded == 0.0 {
+        0.0001
+    } else if share < 1.0 && rounded == 1.0 {
+        0.9999
+    } else {
+        rounded
+    }
 }
 
 /// What many rows say, told once each.
@@ -304,6 +311,12 @@ mod tests {
         assert_eq!(told, r#"["\u003c/script\u003e\u003c!--","a\u0026b\u2028é\u2029","\"\\\n"]"#);
         let read: Vec<String> = serde_json::from_str(&told).unwrap();
         assert_eq!(read, ["</script><!--", "a&b\u{2028}é\u{2029}", "\"\\\n"]);
+    }
+
+    #[test]
+    fn only_nothing_and_all_are_sent_as_such() {
+        let shares = [0.0, 0.000_4, 0.000_5, 0.062_5, 0.500_5, 0.999_4, 0.999_5, 1.0];
+        assert_eq!(shares.map(rounded), [0.0, 0.000_1, 0.001, 0.063, 0.501, 0.999, 0.999_9, 1.0]);
     }
 
     #[test]

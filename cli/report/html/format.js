@@ -4,8 +4,13 @@ const wholeFormat = new Intl.NumberFormat("en");
 const count = (number) => wholeFormat.format(number);
 const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-// Rounded down, so that only what is whole reads as 100.
-const percent = (share) => `${(Math.floor(share * 1000 + 1e-6) / 10).toFixed(1)} %`;
+// Rounded half up; but more than nothing never reads as nothing, nor less than all as all.
+function percent(share) {
+    const tenths = Math.round(share * 1000 * (1 + 2 * Number.EPSILON));
+    if (share > 0 && tenths < 1) return "<0.1 %";
+    if (share < 1 && tenths >= 1000) return ">99.9 %";
+    return `${(tenths / 10).toFixed(1)} %`;
+}
 
 function bytes(size) {
     const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

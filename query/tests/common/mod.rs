@@ -240,3 +240,10 @@ pub fn told(finding: &Finding) -> String {
 fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
 }
+
+/// The answer, where everything could be read for it.
+pub fn whole<T>(told: layerprint_store::Result<layerprint_query::Partly<T>>) -> T {
+    let told = told.unwrap();
+    assert!(told.unread.is_empty(), "{:?}", told.unread);
+    told.answer
+}
