@@ -412,6 +412,10 @@ fn what_could_be_shared_is_told_as_the_savings_tell_it() {
         page.texts(".savings tbody th"),
         ["platform/jvm:2026.01", "platform/python:2026.02", "platform/node:2026.03"]
     );
+    // The first screen leads to it, with as many images.
+    let step = page.get("(() => { const step = document.querySelector('.steps li:has([href=\"#storage\"])'); \
+        return [step.querySelector('strong').textContent, step.querySelector('a').textContent, document.querySelector('#storage') !== null]; })()");
+    assert_eq!(step, json!(["9 images", "Share the layers of bases", true]));
     let told = page.texts(".savings tbody td:nth-child(3)");
     let images: Vec<String> = groups.iter().map(|group| group["images"].to_string()).collect();
     assert_eq!(
