@@ -10,7 +10,9 @@ use super::overview::{Made, Overview};
 use crate::day::Day;
 
 /// Quarters that a chart shows; the first stands for all before it, too.
-const QUARTERS_MAX: usize = 24;
+const QUARTERS_MAX: i32 = 24;
+/// Quarters that it shows at least: of one alone nobody sees whether it is long ago.
+const QUARTERS_MIN: i32 = 8;
 
 /// Three months of a year, counted from year zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +47,7 @@ pub struct AgeSum {
 /// The ages of all bases that images stand on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ages {
-    /// Each quarter from the first to the last.
+    /// Each quarter from the first to the day that ages are counted to, or to the last.
     pub quarters: Vec<AgeSum>,
     /// Whether the first quarter stands for earlier ones, too.
     pub has_earlier: bool,
@@ -66,7 +68,8 @@ impl Ages {
         let quarters = || known().map(|(day, _)| Quarter::of(day.date()));
         // Days come in order.
         let (Some(earliest), Some(last)) = (quarters().next(), quarters().next_back()) else { return ages };
-        let first = earliest.max(Quarter(last.0 + 1 - i32::try_from(QUARTERS_MAX).expect("a small number")));
+        let last = last.max(Quarter::of(as_of.date()));
+        let first = earliest.min(Quarter(last.0 + 1 - QUARTERS_MIN)).max(Quarter(last.0 + 1 - QUARTERS_MAX));
         ages.has_earlier = first > earliest;
         ages.quarters = (first.0..=last.0).map(|at| AgeSum::none(Quarter(at))).collect();
         let mut bases = vec![BTreeSet::<usize>::new(); ages.quarters.len()];
@@ -117,6 +120,28 @@ mod tests {
         };
         let all = [told(2025, 3), told(2025, 4), told(2025, 12), told(2026, 1)];
         assert_eq!(all, [(2025, 1), (2025, 2), (2025, 4), (2026, 1)]);
+    }
+
+    #[test]
+    fn columns_reach_from_the_oldest_base_to_the_day_of_the_report() {
+        let told = |day: &str, made: &[(&str, u64)]| {
+            let made = made.iter().map(|(day, current)| {
+                let made = Made { bases: BTreeSet::from([0]), current: *current, outdated: 0 };
+                (Some(day.parse().unwrap()), made)
+            });
+            let mut overview = Overview::default();
+            overview.made = made.collect();
+            let ages = Ages::of(&overview, day.parse().unwrap());
+            let ends = [ages.quarters.first(), ages.quarters.last()].map(|end| end.unwrap().quarter);
+            let images =
+                ages.quarters.iter().map(AgeSum::images).filter(|images| *images > 0).collect::<Vec<_>>();
+            (ends.map(|end| (end.year(), end.number())), ages.quarters.len(), ages.has_earlier, images)
+        };
+        assert_eq!(told("2026-02-01", &[("2026-01-31", 3)]), ([(2024, 2), (2026, 1)], 8, false, vec![3]));
+        let long = [("2012-01-01", 1), ("2019-07-01", 2), ("2023-04-01", 4)];
+        assert_eq!(told("2026-02-01", &long), ([(2020, 2), (2026, 1)], 24, true, vec![3, 4]));
+        // A date that lies ahead is shown where it lies.
+        assert_eq!(told("2026-02-01", &[("2026-07-01", 1)]), ([(2024, 4), (2026, 3)], 8, false, vec![1]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use layerprint_query::{Asked, Holding, Level, Partly, Remark, Row, who_has};
+use layerprint_query::{Asked, Holding, Level, Partly, Remark, Row, Rule, who_has};
 use layerprint_store::id::{ContentId, ImageId};
 
 use super::Report;
@@ -29,7 +29,21 @@ pub struct Gate {
     pub offences: u64,
     /// Those that are not asked.
     pub exempt: u64,
+    /// The first of those that break the policy.
+    pub named: Vec<Offender>,
 }
+
+/// An image that breaks the policy.
+#[derive(Debug, Clone)]
+pub struct Offender {
+    pub id: ImageId,
+    pub name: String,
+    /// What it breaks, each rule once.
+    pub rules: BTreeSet<Rule>,
+}
+
+/// Offenders that are named.
+const NAMED_MAX: usize = 10;
 
 /// Offences that are listed beside files.
 const OFFENCES_MAX: usize = 100;
@@ -79,14 +93,32 @@ impl Gate {
     /// Counts who breaks the policy.
     pub fn of(report: &Report, policy: Option<&Path>) -> anyhow::Result<Option<Self>> {
         let (Some(judge), Some(policy)) = (&report.judge, policy) else { return Ok(None) };
-        let mut gate = Self { policy: policy.to_owned(), images: 0, offenders: 0, offences: 0, exempt: 0 };
+        let mut gate = Self {
+            policy: policy.to_owned(),
+            images: 0,
+            offenders: 0,
+            offences: 0,
+            exempt: 0,
+            named: Vec::new(),
+        };
         for row in report.rows() {
             let row = row?;
-            let offences = row.remarks.iter().filter(|remark| remark.level == Level::Error).count() as u64;
+            let offences = || row.remarks.iter().filter(|remark| remark.level == Level::Error);
             gate.images += 1;
-            gate.offences += offences;
-            gate.offenders += u64::from(offences > 0);
             gate.exempt += u64::from(judge.exemption(&row).is_some());
+            let rules: BTreeSet<Rule> = offences().map(|remark| remark.rule).collect();
+            if rules.is_empty() {
+                continue;
+            }
+            gate.offences += offences().count() as u64;
+            gate.offenders += 1;
+            if gate.named.len() < NAMED_MAX {
+                gate.named.push(Offender {
+                    id: row.finding.image.id,
+                    name: row.finding.source.clone(),
+                    rules,
+                });
+            }
         }
         Ok(Some(gate))
     }

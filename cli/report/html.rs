@@ -8,6 +8,7 @@
 mod changes;
 mod charts;
 mod data;
+mod first;
 mod gate;
 mod storage;
 mod view;
@@ -31,6 +32,7 @@ const SCRIPT: &str = concat!(
     "\"use strict\";\n(() => {\n",
     include_str!("html/format.js"),
     include_str!("html/model.js"),
+    include_str!("html/address.js"),
     include_str!("html/panel.js"),
     include_str!("html/table.js"),
     include_str!("html/tree.js"),

@@ -220,6 +220,17 @@ impl Overview {
         self.by_id.get(&image.id).or_else(by_name).copied()
     }
 
+    /// Bases of which newer ones are stored, as places in the list: those that most images stand on first.
+    pub fn outdated_bases(&self) -> Vec<usize> {
+        let is_meant = |at: &usize| self.bases[*at].is_outdated() && self.bases[*at].images > 0;
+        let mut outdated: Vec<usize> = (0..self.bases.len()).filter(is_meant).collect();
+        outdated.sort_by(|a, b| {
+            let [a, b] = [a, b].map(|at| &self.bases[*at]);
+            b.images.cmp(&a.images).then_with(|| a.names.cmp(&b.names))
+        });
+        outdated
+    }
+
     /// Images that stand on each base, directly or on others that do.
     pub fn images_above(&self) -> Vec<u64> {
         let mut above = vec![0; self.bases.len()];

@@ -104,6 +104,12 @@ impl Page {
         self.tab.call_method(Emulation::SetEmulatedMedia { media: None, features: Some(features) }).unwrap();
     }
 
+    /// Shows the page as paper does.
+    pub fn print(&self) {
+        let media = Emulation::SetEmulatedMedia { media: Some("print".into()), features: None };
+        self.tab.call_method(media).unwrap();
+    }
+
     /// Runs no script of pages from here on; questions are still answered.
     pub fn run_no_scripts(&self) {
         self.tab.call_method(Emulation::SetScriptExecutionDisabled { value: true }).unwrap();

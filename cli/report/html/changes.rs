@@ -50,7 +50,11 @@ impl ChangesView {
             kinds: overview.changes.iter().map(|(kind, images)| KindRow::of(*kind, *images)).collect(),
             gone: gone.iter().take(GONE_MAX).map(GoneRow::of).collect(),
             gone_images: count(gone.len() as u64),
-            gone_more: if more > 0 { format!("and {} more", counted(more, "image")) } else { String::new() },
+            gone_more: if more > 0 {
+                format!("and {} more {}", count(more), if more == 1 { "image" } else { "images" })
+            } else {
+                String::new()
+            },
         })
     }
 }

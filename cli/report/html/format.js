@@ -40,3 +40,9 @@ function el(tag, attributes = {}, ...children) {
 const name = (text) => el("bdi", {}, text);
 const byId = (id) => document.getElementById(id);
 
+// A long name whose middle is left out where there is no room: names that begin alike differ in their ends.
+function clipped(text) {
+    const chars = [...text];
+    if (chars.length <= 26) return name(text);
+    return el("bdi", { class: "clip", title: text }, el("span", {}, chars.slice(0, -10).join("")), chars.slice(-10).join(""));
+}

@@ -1,10 +1,10 @@
 //! What the page says of a policy.
 
-use layerprint_query::Level;
+use layerprint_query::{Level, Rule};
 
 use super::view::{RemarkRow, remarks};
-use crate::output::{count, counted, path};
-use crate::report::gate::Gate;
+use crate::output::{count, counted, path, plain};
+use crate::report::gate::{Gate, Offender};
 use crate::report::overview::Overview;
 
 /// A verdict, and what it comes from.
@@ -13,6 +13,15 @@ pub struct GateView {
     pub verdict: String,
     pub exempt: String,
     pub offences: Vec<RemarkRow>,
+    pub offenders: Vec<OffenderRow>,
+    pub offenders_more: String,
+}
+
+/// Who breaks it, there without a script.
+pub struct OffenderRow {
+    pub id: String,
+    pub name: String,
+    pub rules: String,
 }
 
 impl GateView {
@@ -35,6 +44,36 @@ impl GateView {
             verdict,
             exempt,
             offences: remarks(overview, |level| level == Level::Error),
+            offenders: gate.named.iter().map(OffenderRow::of).collect(),
+            offenders_more: match gate.offenders - gate.named.len() as u64 {
+                0 => String::new(),
+                more => format!("and {} more {}", count(more), if more == 1 { "image" } else { "images" }),
+            },
         }
+    }
+}
+
+impl OffenderRow {
+    fn of(offender: &Offender) -> Self {
+        let rules: Vec<&str> = offender.rules.iter().map(|rule| label(*rule)).collect();
+        Self {
+            id: offender.id.to_string(),
+            name: plain(&offender.name).into_owned(),
+            rules: rules.join(", "),
+        }
+    }
+}
+
+/// A rule in words. The script has the same.
+pub fn label(rule: Rule) -> &'static str {
+    match rule {
+        Rule::BaseUnknown => "No base known",
+        Rule::BaseUncertain => "Base uncertain",
+        Rule::BaseOutdated => "Base outdated",
+        Rule::BaseNotAllowed => "Base not allowed",
+        Rule::BaseForbidden => "Base forbidden",
+        Rule::BaseTooOld => "Base too old",
+        Rule::ConfidenceTooLow => "Confidence too low",
+        Rule::FileForbidden => "Forbidden file",
     }
 }

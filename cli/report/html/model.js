@@ -55,13 +55,14 @@ function buildTree() {
     const families = new Map();
     const family = (label) => {
         if (!families.has(label)) {
-            families.set(label, group("family", label));
+            families.set(label, { ...group("family", label), key: `family:${label}` });
             root.children.push(families.get(label));
         }
         return families.get(label);
     };
     const nothing = group("nothing", "No base known");
-    const bases = data.bases.map((base) => ({ ...group("base", data.names[base.names][0] ?? "(no name)"), base }));
+    nothing.key = "unknown";
+    const bases = data.bases.map((base) => ({ ...group("base", data.names[base.names][0] ?? "(no name)"), base, key: `base:${textOf(data.names[base.names])}` }));
     const oldest = (base) => (base.base.parent === undefined ? base : oldest(bases[base.base.parent]));
     const familyOf = (base) => family(oldest(base).base.family ?? "(no name)");
     bases.forEach((base) => (base.base.parent === undefined ? familyOf(base) : bases[base.base.parent]).children.push(base));

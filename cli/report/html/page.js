@@ -17,13 +17,20 @@ themeButton.addEventListener("click", () => {
 themes.addEventListener("change", sayTheme);
 sayTheme();
 
-for (const link of document.querySelectorAll("[data-answer], [data-family], [data-remark], [data-change], [data-outdated]")) {
+// Figures become links to what they count, and names to their images: both can be kept, and opened elsewhere.
+for (const link of document.querySelectorAll("[data-answer], [data-family], [data-remark], [data-change], [data-outdated], [data-on]")) {
+    const { on, ...question } = link.dataset;
+    if (on !== undefined) question.on = textOf(data.names[data.bases[on].names]);
+    link.href = addressOf(question);
     link.addEventListener("click", (event) => {
+        if (event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
-        const { answer, family, remark, change, outdated } = link.dataset;
-        const nodeImages = outdated === undefined ? undefined : images.filter((image) => image.isOutdated);
-        table.only({ answer, family, remark, change, nodeImages, label: "on an outdated base" });
+        visit(question);
     });
 }
+for (const link of document.querySelectorAll("[data-image]")) link.href = addressOf({ image: link.dataset.image });
+
+window.addEventListener("beforeprint", () => table.print(true));
+window.addEventListener("afterprint", () => table.print(false));
 document.documentElement.classList.add("ready");
 followAddress();

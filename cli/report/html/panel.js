@@ -3,7 +3,6 @@
 const PARTS = { ancestor: "from what the base stands on", base: "from the base", relative: "from a relative of the base", part: "from another stored image", new: "in no stored image named here" };
 
 const panel = byId("panel");
-const hrefOf = (image) => `#image=${image.id}`;
 const linkTo = (image) => el("a", { href: hrefOf(image) }, name(image.name));
 
 const answerBadge = (image) =>
@@ -121,11 +120,17 @@ function builtOn(image) {
     if (image.is === undefined) return null;
     const base = image.is;
     const button = el("button", { type: "button" }, "Show them in the table");
-    button.addEventListener("click", () => {
-        panel.close();
-        table.only({ on: base, label: `on ${image.name}` });
-    });
+    button.addEventListener("click", () => visit({ on: textOf(data.names[data.bases[base].names]) }));
     return part("Built on it", el("p", {}, `${counted(image.children, "image")} of this report. `, button));
+}
+
+// Where the tree has it: at the base that it is, or at the one that it stands on.
+function inTree(image) {
+    const base = data.bases[image.is ?? image.on];
+    if (!base) return null;
+    const button = el("button", { type: "button" }, "Show in the tree");
+    button.addEventListener("click", () => visit({ tree: `base:${textOf(data.names[base.names])}` }));
+    return el("p", { class: "hint" }, button);
 }
 
 function facts(image) {
@@ -147,35 +152,16 @@ function facts(image) {
 function showPanel(image) {
     panel.image = image;
     byId("panel-title").replaceChildren(name(image.name));
-    const sections = [part("What of it comes from where", ...madeOf(image)), remarks(image), changed(image), basePart(image), lineage(image), builtOn(image), cover(image), second(image), facts(image)];
+    const sections = [part("What of it comes from where", ...madeOf(image)), remarks(image), changed(image), basePart(image), lineage(image), inTree(image), builtOn(image), cover(image), second(image), facts(image)];
     byId("panel-body").replaceChildren(...sections.filter(Boolean));
     if (!panel.open) panel.showModal();
     byId("panel-body").scrollTop = 0;
     byId("panel-title").focus();
 }
 
-// The address names the image that is shown, and none where none is.
-function followAddress() {
-    const id = decodeURIComponentSafely(location.hash).replace(/^#image=/, "");
-    const image = location.hash.startsWith("#image=") ? imageById.get(id) : undefined;
-    if (image) showPanel(image);
-    else if (panel.open) panel.close();
-}
-
-function decodeURIComponentSafely(text) {
-    try {
-        return decodeURIComponent(text);
-    } catch {
-        return text;
-    }
-}
-
-panel.addEventListener("close", () => {
-    if (location.hash.startsWith("#image=")) history.replaceState(null, "", location.href.split("#")[0]);
-});
+panel.addEventListener("close", leaveImage);
 panel.addEventListener("click", (event) => {
     if (event.target === panel) panel.close();
 });
 byId("panel-close").addEventListener("click", () => panel.close());
-window.addEventListener("hashchange", followAddress);
 

@@ -1,12 +1,26 @@
 // The table of images: search, filters, sorting, a page at a time. Only the rows of one page are in the document.
 
 const PAGE_ROWS = 25;
+// On paper nobody turns to the next page.
+const PRINTED_ROWS = 200;
 
 const table = (() => {
     const body = byId("rows");
     const controls = { search: byId("search"), answer: byId("filter-answer"), family: byId("filter-family"), remark: byId("filter-remark"), change: byId("filter-change") };
-    const state = { sort: "name", descending: false, page: 0, on: null };
+    // What is asked beyond the controls: a word for each, and whom it means.
+    const MORE = {
+        outdated: (how) => [how === "no" ? "on a current base" : "on an outdated base", how === "no" ? (image) => image.on !== undefined && !image.isOutdated : (image) => image.isOutdated],
+        on: (names) => [`on ${names}`, (image) => image.on !== undefined && textOf(data.names[data.bases[image.on].names]) === names],
+        under: (key) => {
+            const under = new Set(tree.imagesUnder(key));
+            return [`under ${key.replace(/^\w+:/, "")}`, (image) => under.has(image)];
+        },
+    };
+    const state = { sort: "name", descending: false, page: 0, more: {}, chosen: [] };
     let found = images;
+    let rows = PAGE_ROWS;
+    // What the table shows now, as an address asks for it.
+    let shown = "#";
 
     // What the filter can ask for: a rule at a level, or whatever breaks the policy.
     const remarkKeys = (image) => (image.remarks ?? []).flatMap(([rule, level]) => (level === "error" ? [`${rule} ${level}`, "error"] : [`${rule} ${level}`]));
@@ -44,7 +58,7 @@ const table = (() => {
             (family === "" || image.family === family.slice(1)) &&
             (remark === "" || remarkKeys(image).includes(remark)) &&
             (change === "" || image.change?.kind === change) &&
-            (state.on === null || state.on.has(image)) &&
+            state.chosen.every(([, isMeant]) => isMeant(image)) &&
             words.every((word) => haystack(image).includes(word));
     }
 
@@ -61,8 +75,8 @@ const table = (() => {
     function row(image) {
         const more = image.baseNames.length - 1;
         const cells = [
-            el("th", { scope: "row", class: "name" }, linkTo(image)),
-            el("td", { class: "name" }, image.baseName ? name(image.baseName) : "–", more > 0 ? el("small", {}, ` +${more}`) : null),
+            el("th", { scope: "row", class: "name" }, el("a", { href: hrefOf(image) }, clipped(image.name))),
+            el("td", { class: "name" }, image.baseName ? clipped(image.baseName) : "–", more > 0 ? el("small", { title: textOf(image.baseNames) }, ` +${more}`) : null),
             el("td", {}, answerBadge(image)),
             el("td", { class: "figure" }, image.base ? percent(image.confidence) : "–"),
             el("td", { class: "figure" }, name(day(image.base?.created) || "–")),
@@ -75,14 +89,14 @@ const table = (() => {
     }
 
     function draw() {
-        const pages = Math.max(1, Math.ceil(found.length / PAGE_ROWS));
+        const pages = Math.max(1, Math.ceil(found.length / rows));
         state.page = Math.min(Math.max(0, state.page), pages - 1);
-        const start = state.page * PAGE_ROWS;
-        const shown = found.slice(start, start + PAGE_ROWS);
-        body.replaceChildren(...shown.map(row));
-        byId("none-found").hidden = shown.length > 0;
+        const start = state.page * rows;
+        const drawn = found.slice(start, start + rows);
+        body.replaceChildren(...drawn.map(row));
+        byId("none-found").hidden = drawn.length > 0;
         const whole = found.length === images.length ? "" : ` found, of ${count(images.length)}`;
-        byId("found").textContent = shown.length ? `${count(start + 1)}–${count(start + shown.length)} of ${counted(found.length, "image")}${whole}` : `no image found, of ${count(images.length)}`;
+        byId("found").textContent = drawn.length ? `${count(start + 1)}–${count(start + drawn.length)} of ${counted(found.length, "image")}${whole}` : `no image found, of ${count(images.length)}`;
         byId("page-first").disabled = byId("page-back").disabled = state.page === 0;
         byId("page-on").disabled = byId("page-last").disabled = state.page === pages - 1;
         byId("page-number").textContent = `Page ${count(state.page + 1)} of ${count(pages)}`;
@@ -94,14 +108,13 @@ const table = (() => {
         draw();
     }
 
-    function sortBy(key) {
-        state.descending = state.sort === key && !state.descending;
+    function sortBy(key, descending) {
         state.sort = key;
+        state.descending = descending;
         for (const head of document.querySelectorAll("#images th[data-sort]")) {
             const how = state.descending ? "descending" : "ascending";
             head.setAttribute("aria-sort", head.dataset.sort === key ? how : "none");
         }
-        update();
     }
 
     function turn(to) {
@@ -110,28 +123,69 @@ const table = (() => {
         byId("table-box").scrollTop = 0;
     }
 
-    function reset() {
-        for (const control of Object.values(controls)) control.value = "";
-        state.on = null;
-        byId("only").hidden = true;
+    // All that is asked of the table.
+    function question() {
+        const { search, answer, family, remark, change } = controls;
+        return {
+            search: search.value || null,
+            answer: answer.value || null,
+            family: family.value ? family.value.slice(1) : null,
+            remark: remark.value || null,
+            change: change.value || null,
+            ...state.more,
+            sort: state.sort === "name" && !state.descending ? null : state.sort,
+            down: state.descending ? "1" : null,
+        };
     }
 
-    // Shows what a figure elsewhere on the page counts, and nothing else.
-    function only({ answer, family, remark, change, on, nodeImages, label }) {
-        reset();
-        if (answer !== undefined) controls.answer.value = String(answer);
-        if (family !== undefined) controls.family.value = `=${family}`;
-        if (remark !== undefined) controls.remark.value = remark;
-        if (change !== undefined) controls.change.value = change;
-        const chosen = nodeImages ?? (on === undefined ? null : images.filter((image) => image.on === on));
-        if (chosen) {
-            state.on = new Set(chosen);
-            byId("only-label").replaceChildren(name(label));
-            byId("only").hidden = false;
-        }
+    // Asked by hand: found at once, and kept in the address.
+    function changed(isTyping) {
         update();
+        shown = addressOf(question());
+        remember(question(), isTyping);
+    }
+
+    function ask(wanted) {
+        const { search, answer, family, remark, change } = controls;
+        search.value = wanted.get("search") ?? "";
+        answer.value = wanted.get("answer") ?? "";
+        family.value = wanted.has("family") ? `=${wanted.get("family")}` : "";
+        remark.value = wanted.get("remark") ?? "";
+        change.value = wanted.get("change") ?? "";
+        for (const select of [answer, family, remark, change]) if (select.selectedIndex < 0) select.value = "";
+        state.more = Object.fromEntries(Object.keys(MORE).filter((key) => wanted.has(key)).map((key) => [key, wanted.get(key)]));
+        state.chosen = Object.entries(state.more).map(([key, value]) => MORE[key](value));
+        const label = state.chosen.map(([word]) => word).join(", ");
+        byId("only").hidden = label === "";
+        byId("only-label").replaceChildren(name(label));
+        sortBy(Object.hasOwn(KEYS, wanted.get("sort")) ? wanted.get("sort") : "name", wanted.get("down") === "1");
+    }
+
+    // Shows what the address asks for, and nothing else. What is shown already keeps its page and the focus.
+    function follow(wanted, isBack) {
+        const isAsked = TABLE_KEYS.some((key) => wanted.has(key));
+        const before = shown;
+        ask(wanted);
+        shown = addressOf(question());
+        if (shown !== before) update();
+        if (!isAsked || isBack) return;
         byId("images").scrollIntoView();
         byId("images-title").focus({ preventScroll: true });
+    }
+
+    function reset() {
+        ask(new URLSearchParams());
+        changed(false);
+        controls.search.focus();
+    }
+
+    // On paper: more of the rows, and how many there are.
+    function print(isPrinted) {
+        rows = isPrinted ? PRINTED_ROWS : PAGE_ROWS;
+        if (isPrinted) state.page = 0;
+        draw();
+        byId("printed").hidden = !isPrinted;
+        byId("printed").textContent = found.length > rows ? `The first ${count(rows)} of ${counted(found.length, "image")}; the page itself has them all.` : counted(found.length, "image");
     }
 
     for (const answer of new Set(images.map((image) => image.answer).sort())) {
@@ -151,26 +205,22 @@ const table = (() => {
     const changes = new Set(images.map((image) => image.change?.kind));
     controls.change.append(...Object.keys(CHANGES).filter((kind) => changes.has(kind)).map((kind) => el("option", { value: kind }, CHANGES[kind])));
 
-    controls.search.addEventListener("input", update);
-    for (const select of [controls.answer, controls.family, controls.remark, controls.change]) select.addEventListener("change", update);
-    byId("reset").addEventListener("click", () => {
-        reset();
-        update();
-        controls.search.focus();
-    });
-    byId("only").addEventListener("click", () => {
-        reset();
-        update();
-        controls.search.focus();
-    });
+    controls.search.addEventListener("input", () => changed(true));
+    controls.search.addEventListener("change", rememberNow);
+    for (const select of [controls.answer, controls.family, controls.remark, controls.change]) select.addEventListener("change", () => changed(false));
+    byId("reset").addEventListener("click", reset);
+    byId("only").addEventListener("click", reset);
     for (const head of document.querySelectorAll("#images th[data-sort]")) {
-        head.firstElementChild.addEventListener("click", () => sortBy(head.dataset.sort));
+        const key = head.dataset.sort;
+        head.firstElementChild.addEventListener("click", () => {
+            sortBy(key, state.sort === key && !state.descending);
+            changed(false);
+        });
     }
     byId("page-first").addEventListener("click", () => turn(0));
     byId("page-back").addEventListener("click", () => turn(state.page - 1));
     byId("page-on").addEventListener("click", () => turn(state.page + 1));
     byId("page-last").addEventListener("click", () => turn(Infinity));
     update();
-    return { only };
+    return { follow, print };
 })();
-

@@ -8,6 +8,8 @@ const tree = (() => {
     const THIN_PX = 6;
     const box = byId("tree");
     const root = buildTree();
+    // What is small needs no more room than its names do.
+    box.style.height = `${Math.min(560, Math.max(170, root.images * 36))}px`;
     let focus = root;
     let key = "images";
     let cells = [];
@@ -74,9 +76,12 @@ const tree = (() => {
         return `${what}${node.label}, ${counted(node.images, "image")}, ${bytes(node.bytes)}${outdated}`;
     }
 
+    // Columns that hold a cell: what is left of the width is theirs.
+    let used = 1;
+
     function element(cell, at) {
         const { node, column, top, height, level, family } = cell;
-        const width = 100 / columns();
+        const width = 100 / used;
         // What has no room stays to be read out.
         const isThin = height < 20;
         const hasRoom = height >= 52 && node.kind !== "image";
@@ -95,7 +100,7 @@ const tree = (() => {
                 "aria-selected": node === focus ? "true" : "false",
                 title: describe(node),
             },
-            el("span", { class: "label" }, name(node.label), node.image?.isOutdated ? el("span", { class: "old" }, "outdated") : null),
+            el("span", { class: "label" }, clipped(node.label), node.image?.isOutdated ? el("span", { class: "old" }, "outdated") : null),
             node.kind === "image" && key === "images" ? null : el("span", { class: "figure" }, figure),
             el("span", { class: hasRoom ? "under" : "unseen" }, under, outdated),
         );
@@ -111,12 +116,13 @@ const tree = (() => {
     function draw(withFocus) {
         cells = [];
         place(focus, 0, 0, box.clientHeight, path(focus).length, path(focus).find((node) => node.kind === "family" || node.kind === "nothing"));
+        used = 1 + Math.max(...cells.map((cell) => cell.column));
         box.replaceChildren(...cells.map(element));
         crumbs();
         const image = focus.selves?.[0];
         byId("tree-open").hidden = !image;
         byId("tree-open").onclick = () => image && (location.hash = hrefOf(image));
-        byId("tree-list").hidden = focus === root;
+        byId("tree-list").hidden = byId("tree-out").disabled = focus === root;
         byId("tree-list").textContent = `Show ${counted(focus.images, "image")} in the table`;
         byId("tree-said").textContent = `${describe(focus)}; ${count(values(focus).length)} below`;
         if (withFocus) cells[0].element.focus({ preventScroll: true });
@@ -134,10 +140,29 @@ const tree = (() => {
         );
     }
 
+    // What the address can name.
+    const byKey = new Map();
+    const enter = (node) => {
+        if (node.key !== undefined) byKey.set(node.key, node);
+        node.children.forEach(enter);
+    };
+    enter(root);
+
     function zoom(node) {
         if (!node) return;
         focus = node;
         draw(true);
+        if (node === root) push({});
+        else push({ tree: node.key ?? gathered(node) });
+    }
+
+    // Shows what the address names.
+    function follow(key) {
+        const node = key === "" ? root : byKey.get(key);
+        if (!node || node === focus) return;
+        focus = node;
+        draw(key !== "");
+        if (key !== "") byId("tree-card").scrollIntoView({ block: "nearest" });
     }
 
     function choose(node) {
@@ -150,6 +175,15 @@ const tree = (() => {
         const own = node.image ? [node.image] : (node.selves ?? []);
         return [...own, ...node.children.flatMap(under)];
     }
+
+    // What has no name of its own is known by where it is, once it was looked at.
+    function gathered(node) {
+        const key = `cell:${path(node).map((part) => part.label).join(" › ")}`;
+        byKey.set(key, node);
+        return key;
+    }
+
+    const imagesUnder = (key) => (byKey.has(key) ? under(byKey.get(key)) : []);
 
     // Arrows go as the eye does: right to what is inside, left to what it is in, up and down in a column.
     function neighbour(cell, arrow) {
@@ -179,7 +213,7 @@ const tree = (() => {
         event.preventDefault();
     });
     byId("tree-out").addEventListener("click", () => zoom(focus.parent ?? root));
-    byId("tree-list").addEventListener("click", () => table.only({ nodeImages: under(focus), label: `under ${focus.label}` }));
+    byId("tree-list").addEventListener("click", () => visit({ under: focus.key ?? gathered(focus) }));
     for (const radio of document.querySelectorAll("input[name=tree-size]")) {
         radio.addEventListener("change", () => {
             key = radio.value;
@@ -193,6 +227,6 @@ const tree = (() => {
         draw(false);
     });
     draw(false);
-    return { zoom };
+    return { follow, imagesUnder };
 })();
 

@@ -4,7 +4,8 @@ use askama::Template;
 use layerprint_query::{Level, Rule};
 
 use super::changes::ChangesView;
-use super::gate::GateView;
+use super::first::First;
+use super::gate::{GateView, label};
 use super::storage::StorageView;
 use super::{EARLY, STYLE, policy};
 use crate::day::Day;
@@ -16,7 +17,9 @@ use crate::report::overview::{BaseSum, FamilySum, Overview};
 use crate::report::summary::Answer;
 
 /// Families with a bar of their own.
-const FAMILIES_MAX: usize = 12;
+const FAMILIES_MAX: usize = 18;
+/// Families up to which there is room below them.
+const FAMILIES_FEW: usize = 10;
 /// Outdated bases that are named.
 const OUTDATED_MAX: usize = 8;
 /// Of the tree as a list: families, and bases of each.
@@ -42,9 +45,9 @@ pub struct Head {
     as_of: String,
     place: String,
     selection: String,
-    lead: String,
-    tiles: Vec<Tile>,
+    first: First,
     families: Vec<Bar>,
+    families_note: String,
     answers: Vec<AnswerRow>,
     unexplained: String,
     listed: Vec<ListedFamily>,
@@ -52,6 +55,7 @@ pub struct Head {
     ages: Option<Columns>,
     age_lead: String,
     outdated: Vec<OutdatedRow>,
+    outdated_more: usize,
     storage: Option<StorageView>,
     remarks: Vec<RemarkRow>,
     gate: Option<GateView>,
@@ -65,17 +69,10 @@ pub struct Tail {
     pub script: &'static str,
 }
 
-struct Tile {
-    label: &'static str,
-    value: String,
-    note: String,
-    filter: Option<Filter>,
-}
-
-/// What a figure asks of the table.
+/// What a figure asks of the table, or which part of the page it is about.
 pub struct Filter {
-    key: &'static str,
-    value: String,
+    pub key: &'static str,
+    pub value: String,
 }
 
 /// A bar with its figures.
@@ -114,6 +111,8 @@ struct ListedBase {
 }
 
 struct OutdatedRow {
+    /// A place in the list of bases.
+    at: usize,
     name: String,
     images: String,
     made: String,
@@ -129,6 +128,11 @@ pub struct RemarkRow {
 }
 
 impl Head {
+    /// Whether remarks stand below families, so that cards beside each other are about as high.
+    fn has_few_families(&self) -> bool {
+        self.families.len() <= FAMILIES_FEW
+    }
+
     pub fn of(report: &Report, overview: &Overview, ages: &Ages) -> Self {
         let listed = listed(overview);
         Self {
@@ -138,9 +142,9 @@ impl Head {
             as_of: report.as_of.to_string(),
             place: plain(&report.place).into_owned(),
             selection: plain(&report.selection).into_owned(),
-            lead: lead(overview),
-            tiles: tiles(overview, ages),
+            first: First::of(report, overview, ages),
             families: families(overview),
+            families_note: families_note(overview),
             answers: answers(overview),
             unexplained: unexplained(overview),
             listed_more: listed.len().saturating_sub(LISTED_FAMILIES_MAX),
@@ -148,81 +152,13 @@ impl Head {
             ages: columns(ages),
             age_lead: age_lead(ages),
             outdated: outdated(overview, report.as_of),
+            outdated_more: overview.outdated_bases().len().saturating_sub(OUTDATED_MAX),
             storage: report.shared.as_ref().map(StorageView::of),
             remarks: remarks(overview, |level| report.gate.is_none() || level != Level::Error),
             gate: report.gate.as_ref().map(|gate| GateView::of(gate, overview)),
             changes: ChangesView::of(report, overview),
         }
     }
-}
-
-/// The whole report in two sentences.
-fn lead(overview: &Overview) -> String {
-    let based = overview.based();
-    let all = overview.images;
-    let mut lead = format!(
-        "Of {}, {} ({}) stand on a known base. ",
-        counted(all, "image"),
-        count(based),
-        share(based, all)
-    );
-    lead += &match overview.outdated {
-        0 => "Of none of these bases a newer one is stored.".to_owned(),
-        outdated => {
-            format!("For {} of these ({}) a newer base is stored.", count(outdated), share(outdated, based))
-        }
-    };
-    lead
-}
-
-fn tiles(overview: &Overview, ages: &Ages) -> Vec<Tile> {
-    let sum = |answer| overview.sum(answer).images;
-    let all = overview.images;
-    let by_answer = |answer: Answer| Some(Filter { key: "answer", value: (answer as usize).to_string() });
-    let total: u64 = overview.answers.iter().map(|sum| sum.bytes).sum();
-    vec![
-        Tile { label: "Images", value: count(all), note: format!("{} in files", bytes(total)), filter: None },
-        Tile {
-            label: "Base known",
-            value: share(overview.based(), all),
-            note: format!(
-                "{} by layers, {} by content",
-                count(sum(Answer::ByLayers)),
-                count(sum(Answer::ByContent))
-            ),
-            filter: None,
-        },
-        Tile {
-            label: "Family only",
-            value: count(sum(Answer::Family)),
-            note: share(sum(Answer::Family), all),
-            filter: by_answer(Answer::Family),
-        },
-        Tile {
-            label: "No base known",
-            value: count(sum(Answer::Unknown)),
-            note: format!(
-                "{}; {} more are bases of others",
-                share(sum(Answer::Unknown), all),
-                count(sum(Answer::IsBase))
-            ),
-            filter: by_answer(Answer::Unknown),
-        },
-        Tile {
-            label: "On an outdated base",
-            value: count(overview.outdated),
-            note: format!("{} of those with a base", share(overview.outdated, overview.based())),
-            filter: (overview.outdated > 0).then(|| Filter { key: "outdated", value: String::new() }),
-        },
-        Tile {
-            label: "Median age of bases",
-            value: ages
-                .median_days
-                .map_or_else(|| "–".into(), |days| counted(u64::try_from(days).unwrap_or(0), "day")),
-            note: "half of the images stand on older ones".into(),
-            filter: None,
-        },
-    ]
 }
 
 /// A bar for each large family, one for all others, and one for images without a base.
@@ -235,12 +171,13 @@ fn families(overview: &Overview) -> Vec<Bar> {
         unsure: sum.unsure + family.unsure,
         ..sum
     });
-    let longest = own.first().map_or(0, |family| family.images()).max(other.images()).max(roots).max(nothing);
+    // Others are many together and small each: as a bar they would be taken for the largest family.
+    let longest = own.first().map_or(0, |family| family.images()).max(roots).max(nothing);
     let all = overview.images;
     let mut bars: Vec<Bar> = own.iter().map(|family| family_bar(family, longest, all)).collect();
     if !others.is_empty() {
         let label = format!("{} other families", count(others.len() as u64));
-        bars.push(Bar { label, filter: None, ..family_bar(&other, longest, all) });
+        bars.push(Bar { label, filter: None, pieces: Vec::new(), ..family_bar(&other, longest, all) });
     }
     let rest = [
         ("Bases of others", roots, "root", Answer::IsBase),
@@ -257,6 +194,14 @@ fn families(overview: &Overview) -> Vec<Bar> {
         });
     }
     bars
+}
+
+/// What the bar of all others would say if it had one.
+fn families_note(overview: &Overview) -> String {
+    match overview.families().get(FAMILIES_MAX) {
+        Some(largest) => format!("{} each, or fewer", counted(largest.images(), "image")),
+        None => String::new(),
+    }
 }
 
 fn family_bar(family: &FamilySum, longest: u64, all: u64) -> Bar {
@@ -286,13 +231,20 @@ fn answers(overview: &Overview) -> Vec<AnswerRow> {
             pieces: Piece::row(most, &[(sum.bytes - sum.new_bytes, class), (sum.new_bytes, "new")]),
         }
     };
-    ANSWERS.into_iter().map(row).collect()
+    let is_said = |(answer, ..): &(Answer, &str, &str, &str)| overview.sum(*answer).images > 0;
+    ANSWERS.into_iter().filter(is_said).map(row).collect()
 }
 
 fn unexplained(overview: &Overview) -> String {
     let new: u64 = overview.answers.iter().map(|sum| sum.new_bytes).sum();
     let all: u64 = overview.answers.iter().map(|sum| sum.bytes).sum();
-    format!("{} of {} ({}) is in no stored image that is named.", bytes(new), bytes(all), share(new, all))
+    format!(
+        "{} of all bytes ({} of {}) are in no other stored image that is named: what images add themselves, or what comes from a \
+         base that is not stored. Bars are as long as files are large.",
+        share(new, all),
+        bytes(new),
+        bytes(all)
+    )
 }
 
 /// The tree of bases as a list, for whoever has no script or wants it in order.
@@ -355,12 +307,25 @@ fn descend(
 }
 
 /// The name of a base where there is no room for all.
-fn first(base: &BaseSum) -> String {
+pub fn first(base: &BaseSum) -> String {
     match &base.names[..] {
         [name] => plain(name).into_owned(),
         [name, more @ ..] => format!("{} +{}", plain(name), more.len()),
         [] => names(&[]),
     }
+}
+
+/// Characters of a name up to which nothing of it is left out, and how many of its end always show: names that begin alike
+/// differ there.
+const CLIP_MIN_CHARS: usize = 26;
+const CLIP_TAIL_CHARS: usize = 10;
+
+/// Parts a long name, so that where there is no room for it what is left out is in its middle. The script does the same.
+pub fn clip(text: impl AsRef<str>) -> Option<(String, String)> {
+    let text = text.as_ref();
+    let chars = text.chars().count();
+    let (at, _) = text.char_indices().nth(chars.checked_sub(CLIP_TAIL_CHARS)?)?;
+    (chars > CLIP_MIN_CHARS).then(|| (text[..at].to_owned(), text[at..].to_owned()))
 }
 
 fn age_lead(ages: &Ages) -> String {
@@ -370,23 +335,27 @@ fn age_lead(ages: &Ages) -> String {
     }
 }
 
+/// When a base was made, and how long ago that was.
+pub fn made(base: &BaseSum, as_of: Day) -> Option<String> {
+    let made = Day::of_rfc3339(base.created.as_deref()?)?;
+    let days = u64::try_from(as_of.days_since(made)).ok()?;
+    Some(format!("{made}, {} ago", counted(days, "day")))
+}
+
 /// The bases to renew first: those that most images stand on.
 fn outdated(overview: &Overview, as_of: Day) -> Vec<OutdatedRow> {
-    let mut bases: Vec<&BaseSum> = overview.bases.iter().filter(|base| base.is_outdated()).collect();
-    bases.sort_by(|a, b| b.images.cmp(&a.images).then_with(|| a.names.cmp(&b.names)));
-    let made = |base: &BaseSum| {
-        let made = Day::of_rfc3339(base.created.as_deref()?)?;
-        let days = u64::try_from(as_of.days_since(made)).ok()?;
-        Some(format!("{made}, {} ago", counted(days, "day")))
+    let row = |at: usize| {
+        let base = &overview.bases[at];
+        OutdatedRow {
+            at,
+            name: first(base),
+            images: count(base.images),
+            made: made(base, as_of).unwrap_or_else(|| "–".into()),
+            newer: count(base.newer.unwrap_or(0)),
+            newest: base.newest.first().map(|name| plain(name).into_owned()).unwrap_or_default(),
+        }
     };
-    let row = |base: &BaseSum| OutdatedRow {
-        name: first(base),
-        images: count(base.images),
-        made: made(base).unwrap_or_else(|| "–".into()),
-        newer: count(base.newer.unwrap_or(0)),
-        newest: base.newest.first().map(|name| plain(name).into_owned()).unwrap_or_default(),
-    };
-    bases.into_iter().take(OUTDATED_MAX).map(row).collect()
+    overview.outdated_bases().into_iter().take(OUTDATED_MAX).map(row).collect()
 }
 
 /// Remarks of some levels, with how many images have them.
@@ -404,15 +373,17 @@ pub fn remarks(overview: &Overview, is_meant: impl Fn(Level) -> bool) -> Vec<Rem
     overview.remarks.iter().filter(|((_, level), _)| is_meant(*level)).map(row).collect()
 }
 
-fn label(rule: Rule) -> &'static str {
-    match rule {
-        Rule::BaseUnknown => "No base known",
-        Rule::BaseUncertain => "Base uncertain",
-        Rule::BaseOutdated => "Base outdated",
-        Rule::BaseNotAllowed => "Base not allowed",
-        Rule::BaseForbidden => "Base forbidden",
-        Rule::BaseTooOld => "Base too old",
-        Rule::ConfidenceTooLow => "Confidence too low",
-        Rule::FileForbidden => "Forbidden file",
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_end_and_no_character_is_cut() {
+        let parts = |text: &str| clip(text).map(|(head, tail)| format!("{head}|{tail}"));
+        assert_eq!(parts("debian:12-slim"), None);
+        assert_eq!(parts(""), None);
+        assert_eq!(parts("registry/platform/python:3.12"), Some("registry/platform/p|ython:3.12".into()));
+        let wide = "é".repeat(CLIP_MIN_CHARS + 1);
+        assert_eq!(parts(&wide), Some(format!("{}|{}", "é".repeat(17), "é".repeat(10))));
     }
 }
