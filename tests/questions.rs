@@ -301,7 +301,8 @@ fn a_damaged_layer_is_told_and_counted_and_all_else_is_said() {
                 assert_eq!((status, &stdout), (whole[at].status, &whole[at].stdout), "{args:?} {stderr}");
                 continue;
             }
-            assert!(status == 2 && !stdout.is_empty(), "{args:?} {stderr}");
+            // The damaged layer may be the only one with the file.
+            assert!(status == 2 && (at == 0 || !stdout.is_empty()), "{args:?} {stderr}");
             let counted = stderr.lines().last().and_then(|line| line.strip_prefix("left out: "));
             let figures = counted
                 .into_iter()

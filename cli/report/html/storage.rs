@@ -65,11 +65,13 @@ impl SavingsView {
         let all = sum(groups);
         let (named, others) = groups.split_at(groups.len().min(GROUPS_MAX));
         let rest = sum(others);
-        let most = named.iter().map(|group| group.bytes).max()?.max(rest.bytes);
+        let most = named.iter().map(|group| group.bytes).max()?;
         let mut rows: Vec<SavingsRow> =
             named.iter().map(|group| SavingsRow::of(first(&group.base), group, most)).collect();
         if !others.is_empty() {
-            rows.push(SavingsRow::of(format!("{} others", count(others.len() as u64)), &rest, most));
+            let told = SavingsRow::of(format!("{} others", count(others.len() as u64)), &rest, most);
+            // No bar: it would be longer than all that it is compared with.
+            rows.push(SavingsRow { pieces: Vec::new(), ..told });
         }
         let (have, their) = if all.images == 1 { ("has", "its") } else { ("have", "their") };
         let lead = format!(

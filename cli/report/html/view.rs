@@ -236,10 +236,13 @@ fn answers(overview: &Overview) -> Vec<AnswerRow> {
 }
 
 fn unexplained(overview: &Overview) -> String {
-    let new: u64 = overview.answers.iter().map(|sum| sum.new_bytes).sum();
-    let all: u64 = overview.answers.iter().map(|sum| sum.bytes).sum();
+    // Bases explain the others; nothing that is stored is to explain them.
+    let asked =
+        || ANSWERS.iter().zip(&overview.answers).filter(|((answer, ..), _)| *answer != Answer::IsBase);
+    let new: u64 = asked().map(|(_, sum)| sum.new_bytes).sum();
+    let all: u64 = asked().map(|(_, sum)| sum.bytes).sum();
     format!(
-        "{} of all bytes ({} of {}) are in no other stored image that is named: what images add themselves, or what comes from a \
+        "{} of all bytes ({} of {}), bases of others aside, are in no other stored image that is named: what images add themselves, or what comes from a \
          base that is not stored. Bars are as long as files are large.",
         share(new, all),
         bytes(new),
