@@ -14,12 +14,14 @@ use crate::output::{either, plain};
 use crate::pattern::Pattern;
 use crate::policy::{Judge, Policy, held};
 use crate::progress::complain;
-use crate::store::Published;
+use crate::store::{self, Published};
 
 /// See the module. Asks nothing if nothing was told.
 pub struct Requirement {
     patterns: Vec<Pattern>,
-    policy: Option<(Judge, Fleet)>,
+    judge: Option<Judge>,
+    /// What is stored, if something is asked.
+    fleet: Option<Fleet>,
     unmet: Mutex<Vec<(String, String)>>,
 }
 
@@ -35,23 +37,27 @@ pub struct Judged {
 impl Requirement {
     /// Reads what is asked.
     pub fn of(global: &Global, command: &Find) -> anyhow::Result<Self> {
-        let policy = command.policy.as_deref().map(|path| -> anyhow::Result<_> {
+        let judge = command.policy.as_deref().map(|path| -> anyhow::Result<_> {
             let as_of = now_unix_s()?.map_or_else(|| Some(Day::now()), Day::of_unix_s);
             let as_of = as_of.context("SOURCE_DATE_EPOCH is out of all bounds")?;
-            let judge = Judge::new(Policy::read(path)?, as_of, Default::default());
-            Ok((judge, Fleet::of(&Published::open(global)?.index())?))
+            Ok(Judge::new(Policy::read(path)?, as_of, Default::default()))
         });
-        Ok(Self { patterns: command.require.clone(), policy: policy.transpose()?, unmet: Mutex::default() })
+        let judge = judge.transpose()?;
+        let is_asked = judge.is_some() || !command.require.is_empty();
+        if command.save {
+            // It may be the first that is stored.
+            store::open_or_create(global)?;
+        }
+        let fleet = is_asked.then(|| -> anyhow::Result<_> { Ok(Published::open(global)?.ask(Fleet::of)?) });
+        let (patterns, fleet) = (command.require.clone(), fleet.transpose()?);
+        Ok(Self { patterns, judge, fleet, unmet: Mutex::default() })
     }
 
     /// Says whether an image is what was asked for, if something was.
     pub fn judge(&self, finding: &Finding, subject: &Subject) -> Option<Judged> {
-        if self.patterns.is_empty() && self.policy.is_none() {
-            return None;
-        }
-        let mut offences: Vec<String> = self.not_built_on(finding).into_iter().collect();
-        if let Some((judge, fleet)) = &self.policy {
-            let mut row = Row::of(finding.clone(), fleet);
+        let mut row = Row::of(finding.clone(), self.fleet.as_ref()?);
+        let mut offences: Vec<String> = self.not_built_on(&row).into_iter().collect();
+        if let Some(judge) = &self.judge {
             row.remarks = layerprint_query::remarks(&row);
             judge.judge_with(&mut row, &held(judge.policy(), subject));
             let errors = row.remarks.iter().filter(|remark| remark.level == Level::Error);
@@ -62,22 +68,22 @@ impl Requirement {
         Some(Judged { met: offences.is_empty(), offences })
     }
 
-    fn not_built_on(&self, finding: &Finding) -> Option<String> {
-        let base = finding.base.as_ref();
+    fn not_built_on(&self, row: &Row) -> Option<String> {
+        let Finding { base, verdict, .. } = &row.finding;
+        let names: Vec<&String> = row.base_names().iter().chain(row.lineage_names()).collect();
+        let kin = base.iter().flat_map(|base| &base.lineage).flat_map(|kin| &kin.images);
+        let own = base.iter().flat_map(|base| &base.images).map(|member| &member.id);
+        let ids: Vec<_> = own.chain(kin).collect();
         let is_told = |pattern: &Pattern| {
-            base.is_some_and(|base| {
-                let below = base.lineage.iter().flat_map(|kin| &kin.names);
-                let is_named = base.names.iter().chain(below).any(|name| pattern.matches(name));
-                is_named || base.images.iter().any(|member| pattern.is_id(&member.id))
-            })
+            names.iter().any(|name| pattern.matches(name)) || ids.iter().any(|id| pattern.is_id(id))
         };
-        let is_met = finding.verdict == Verdict::Base && self.patterns.iter().any(is_told);
+        let is_met = *verdict == Verdict::Base && self.patterns.iter().any(is_told);
         if is_met || self.patterns.is_empty() {
             return None;
         }
         let wanted: Vec<String> = self.patterns.iter().map(ToString::to_string).collect();
-        let on = match (finding.verdict, base) {
-            (Verdict::Base, Some(base)) => format!("built on {}", either(&base.names)),
+        let on = match (verdict, base) {
+            (Verdict::Base, _) => format!("built on {}", either(row.base_names())),
             (Verdict::Family, Some(base)) => format!("only like {}", either(&base.names)),
             _ => "no base is known".into(),
         };

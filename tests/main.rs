@@ -10,6 +10,7 @@ mod examples;
 mod export;
 mod gates;
 mod ingest;
+mod policies;
 mod questions;
 mod report;
 mod report_formats;

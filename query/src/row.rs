@@ -148,11 +148,13 @@ pub enum Rule {
     ConfidenceTooLow,
     /// It holds a file that the policy forbids.
     FileForbidden,
+    /// The policy does not ask it.
+    Exempt,
 }
 
 impl Rule {
     /// All rules, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BaseUnknown,
         Self::BaseUncertain,
         Self::BaseOutdated,
@@ -161,6 +163,7 @@ impl Rule {
         Self::BaseTooOld,
         Self::ConfidenceTooLow,
         Self::FileForbidden,
+        Self::Exempt,
     ];
 
     /// The rule as it is written everywhere.
@@ -174,6 +177,7 @@ impl Rule {
             Self::BaseTooOld => "base-too-old",
             Self::ConfidenceTooLow => "confidence-too-low",
             Self::FileForbidden => "file-forbidden",
+            Self::Exempt => "exempt",
         }
     }
 }

@@ -414,5 +414,6 @@ fn label(rule: Rule) -> &'static str {
         Rule::BaseTooOld => "Base too old",
         Rule::ConfidenceTooLow => "Confidence too low",
         Rule::FileForbidden => "Forbidden file",
+        Rule::Exempt => "Exempt",
     }
 }
