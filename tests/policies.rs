@@ -89,19 +89,20 @@ fn what_a_base_is_built_on_is_told_by_its_own_names_and_by_all_ids() {
         let image = ids.iter().find(|image| image["names"][0] == name).unwrap();
         image["id"].as_str().unwrap().to_owned()
     };
-    let cases: [(String, &[&str]); 6] = [
+    let cases: [(String, &[&str]); 7] = [
         ("allow = [\"debian\"]".into(), &[]),
         ("allow = [\"corp/*\"]".into(), &["app:1 base-not-allowed"]),
         (format!("allow = [\"{}\"]", id("debian:10")), &[]),
         (format!("allow = [\"{}\"]\ndirect = true", id("debian:10")), &["app:1 base-not-allowed"]),
         (format!("forbid = [\"{}\"]", id("debian:10")), &["app:1 base-forbidden"]),
         (format!("forbid = [\"{}\"]", &id("corp/meta:1")[7..19]), &["app:1 base-forbidden"]),
+        ("forbid = [\"docker.io/library/debian:10\"]".into(), &["app:1 base-forbidden"]),
     ];
     for (policy, expected) in cases {
         assert_eq!(broken(&world, &policy), expected, "{policy}");
     }
     let required = |name: &str| world.run(&["find", "--require", name, "app:1"]).status;
-    assert_eq!([required(&id("debian:10")), required("debian")], [0, 0]);
+    assert_eq!([required(&id("debian:10")), required("docker.io/library/debian")], [0, 0]);
     assert_eq!([required("corp/meta"), required("quay.io/library/debian")], [1, 1]);
 }
 
@@ -130,7 +131,7 @@ fn mirrors_of_a_base_are_as_good_as_the_base() {
     let without = debian("docker.io/library/debian:12", "2026-01-01");
     for images in [vec![copied, app()], vec![without, rebuilt, app()]] {
         let world = world(&images);
-        for name in ["debian:12", "quay.io/*"] {
+        for name in ["debian:12", "docker.io/library/debian", "quay.io/*"] {
             assert_eq!(broken(&world, &format!("allow = [\"{name}\"]")), [""; 0], "{name}");
         }
         assert_eq!(broken(&world, "max_age_days = 200"), [""; 0]);
