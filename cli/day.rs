@@ -48,11 +48,18 @@ impl FromStr for Day {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
-        // A date alone is also read as the beginning of a time.
+        let day = || date(text)?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
         let moment = text.parse().ok().or_else(day);
-        moment.map(Self).ok_or_else(|| "a day is 2026-01-31, or a time as of RFC 3339".into())
+        moment
+            .map(Self)
+            .ok_or_else(|| "a day is 2026-01-31, or a time with Z or an offset: 2026-01-31T12:00:00Z".into())
     }
+}
+
+/// Reads a date and nothing else: of a time that does not say where it is, nobody knows the day.
+pub fn date(text: &str) -> Option<Date> {
+    let is_date = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    text.parse().ok().filter(|_| is_date)
 }
 
 /// A day, or so many days before the one to which a report counts.
@@ -109,7 +116,13 @@ mod tests {
         let read = |text: &str| text.parse::<Day>().ok().map(|day| day.to_string());
         assert_eq!(read("2024-02-29").as_deref(), Some("2024-02-29"));
         assert_eq!(read("2024-02-29T23:30:00-01:00").as_deref(), Some("2024-03-01"));
+        assert_eq!(read("2024-02-29T12:00Z").as_deref(), Some("2024-02-29"));
         assert_eq!(["2023-02-29", "yesterday", "", "30d"].map(read), [const { None }; 4]);
+        // Noon of where?
+        assert_eq!(
+            ["2024-02-29T12:00", "2024-02-29 12:00:00", "2024-02-29T00"].map(read),
+            [const { None }; 3]
+        );
         let [first, second]: [Day; 2] = ["2024-02-28", "2024-03-01"].map(|day| day.parse().expect("a day"));
         assert_eq!((second.days_since(first), first.days_since(second)), (2, -2));
         let late: Day = "2024-02-28T23:59:59Z".parse().expect("a time");

@@ -9,6 +9,7 @@ mod demo;
 mod examples;
 mod export;
 mod gates;
+mod gates_told;
 mod ingest;
 mod policies;
 mod questions;
