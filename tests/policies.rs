@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{World, files, offences};
 use layerprint_ingest::write::Image;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const DAY: &str = "2026-07-01";
 
@@ -152,6 +152,29 @@ fn an_image_that_is_itself_what_is_forbidden_breaks_the_policy() {
     let itself = "is itself forbidden base debian:10: debian:1? is forbidden";
     let app = "corp/meta:1 or debian:10: debian:1? is forbidden";
     assert_eq!(told(&["report", "--json", "--policy", "policy.toml"]), [app, meta, itself]);
+}
+
+#[test]
+fn a_child_without_a_name_makes_no_application_a_base() {
+    let world = World::new();
+    world.save("shop.tar", &[debian("shop:1", "2026-01-01")]);
+    world.save(
+        "child.tar",
+        &[Image::unnamed().layer(files("usr/lib/debian", 40)).layer(files("srv/child", 2))],
+    );
+    assert_eq!(world.run(&["ingest", "shop.tar", "child.tar"]).status, 0);
+    let shop = |world: &World| world.json(&["report", "--json", "shop"])[0].clone();
+    let told = shop(&world);
+    assert_eq!(
+        (&told["children"], &told["is_base"]),
+        (&json!(0), &json!(false)),
+        "of the images that are asked"
+    );
+    let all = world.json(&["report", "--json"]);
+    let told: &Value = all.iter().find(|row| row["source"] == "shop:1").unwrap();
+    assert_eq!((&told["children"], &told["is_base"]), (&json!(1), &json!(false)));
+    assert_eq!(told["remarks"][0]["rule"], "base-unknown");
+    assert_eq!(offences(&world, "", DAY).0, ["shop:1 base-unknown"]);
 }
 
 #[test]
