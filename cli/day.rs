@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use anyhow::Context;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+
+use crate::ingest::now_unix_s;
 
 /// A moment that was given as a day, its beginning in UTC, or as a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +63,41 @@ impl FromStr for Day {
 pub fn date(text: &str) -> Option<Date> {
     let is_date = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     text.parse().ok().filter(|_| is_date)
+}
+
+/// The day that ages are counted to, and who says so.
+#[derive(Debug, Clone, Copy)]
+pub struct AsOf {
+    pub day: Day,
+    from: &'static str,
+}
+
+impl AsOf {
+    /// Returns the day that was told: by an option, or else by the environment.
+    pub fn told(option: Option<Day>) -> anyhow::Result<Option<Self>> {
+        if let Some(day) = option {
+            return Ok(Some(Self { day, from: "--as-of" }));
+        }
+        let Some(seconds) = now_unix_s()? else { return Ok(None) };
+        let day = Day::of_unix_s(seconds).context("SOURCE_DATE_EPOCH is out of all bounds")?;
+        Ok(Some(Self { day, from: "SOURCE_DATE_EPOCH" }))
+    }
+
+    /// Returns what is now.
+    pub fn today() -> Self {
+        Self { day: Day::now(), from: "today" }
+    }
+
+    /// Returns when something was last stored.
+    pub fn last_stored(day: Day) -> Self {
+        Self { day, from: "last stored" }
+    }
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.day, self.from)
+    }
 }
 
 /// A day, or so many days before the one to which a report counts.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use globset::{GlobBuilder, GlobMatcher};
 use layerprint_ingest::familiar;
-use layerprint_query::repository_of;
+use layerprint_query::{FleetImage, repository_of};
 use layerprint_store::id::ImageId;
 use serde::Deserialize;
 
@@ -29,6 +29,11 @@ impl Pattern {
         let is_match = |name: &str| self.glob.is_match(name) || self.glob.is_match(repository_of(name));
         let name = familiar(name);
         is_match(&name) || spelled_out(&name).is_some_and(|name| is_match(&name))
+    }
+
+    /// Returns true if a stored image is meant.
+    pub fn means(&self, image: &FleetImage) -> bool {
+        image.names.iter().any(|(name, _)| self.matches(name)) || self.is_id(&image.id)
     }
 
     /// Returns true if an image is meant by its ID.

@@ -5,6 +5,7 @@
 
 mod bases;
 mod held;
+mod idle;
 mod judge;
 mod until;
 
@@ -19,6 +20,7 @@ use crate::error::input_hint;
 use crate::pattern::Pattern;
 
 pub use held::held;
+pub use idle::tell_idle;
 pub use judge::{Held, Judge};
 use until::Until;
 

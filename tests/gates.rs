@@ -103,7 +103,9 @@ fn an_exemption_holds_until_its_last_day_and_says_when_it_is_over() {
     assert_eq!(ran.stderr, "the exemption of other, base ended on 2026-12-31: made from nothing\n");
     let ran = world.run(&["report", "--policy", "policy.toml", "--as-of", "2026-12-31"]);
     assert!(
-        ran.stdout.contains("\npolicy policy.toml: all of 6 images meet it; 3 exempt\n"),
+        ran.stdout.contains(
+            "\npolicy policy.toml: all of 6 images meet it; 3 exempt; as of 2026-12-31 (--as-of)\n"
+        ),
         "{}",
         ran.stdout
     );
@@ -126,14 +128,16 @@ fn forbidden_files_are_found_seen_or_hidden() {
     fs::write(world.path("policy.toml"), &policy).unwrap();
 
     // Read, not stored: `find` sees the same.
-    let found = world.run(&["find", "--json", "--policy", "policy.toml", "evil.tar"]);
+    let found =
+        world.run(&["find", "--json", "--policy", "policy.toml", "--as-of", "2026-07-01", "evil.tar"]);
+    let as_of = "policy policy.toml: as of 2026-07-01 (--as-of)\n";
     let offence = "file-forbidden: holds hole 1.0 at opt/a.jar, opt/b.jar";
     let told: Vec<(Value, Value)> = support::lines(&found.stdout)
         .into_iter()
         .map(|one| (one["met"].clone(), one["offences"].clone()))
         .collect();
     assert_eq!(told, [(json!(true), Value::Null), (json!(false), json!([offence]))]);
-    assert_eq!((found.status, found.stderr), (1, format!("not met: evil.tar holds:1: {offence}\n")));
+    assert_eq!((found.status, found.stderr), (1, format!("not met: evil.tar holds:1: {offence}\n{as_of}")));
 
     assert_eq!(world.run(&["ingest", "evil.tar"]).status, 0);
     assert_eq!(offences(&world, &policy, "2026-07-01"), (vec!["holds:1 file-forbidden".to_owned()], 1));

@@ -152,6 +152,35 @@ fn an_image_that_is_itself_what_is_forbidden_breaks_the_policy() {
     let itself = "is itself forbidden base debian:10: debian:1? is forbidden";
     let app = "corp/meta:1 or debian:10: debian:1? is forbidden";
     assert_eq!(told(&["report", "--json", "--policy", "policy.toml"]), [app, meta, itself]);
+    let asked = ["find", "--json", "--policy", "policy.toml", "app:1", "corp/meta:1", "debian:10"];
+    assert_eq!(told(&asked), [app, meta, itself]);
+}
+
+#[test]
+fn entries_that_mean_nothing_are_told_and_ids_that_are_none_are_errors() {
+    let world = world(&[debian("debian:10", "2024-01-01"), app()]);
+    let content = "blake3:6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85";
+    let policy = format!(
+        "[base]\nunknown = \"ignore\"\nallow = [\"debian\", \"debain:*\"]\nallow_families = [\"alpine\"]\n\
+         forbid = [\"sha256:0123456789ab\"]\n[[file]]\ncontent = \"{content}\"\nreason = \"hole\"\n\
+         [[exempt]]\nimages = [\"app\", \"ap\"]\nreason = \"old\"\n"
+    );
+    fs::write(world.path("policy.toml"), policy).unwrap();
+    let warned = |entry: &str| format!("warning: policy.toml: {entry}: nothing that is stored\n");
+    let bases = ["allow: debain:*", "allow_families: alpine", "forbid: sha256:0123456789ab"].map(warned);
+    let others = [warned("exempt: ap"), warned(&format!("file: {content}"))];
+    let ran = world.run(&["report", "--policy", "policy.toml"]);
+    assert_eq!((ran.status, ran.stderr), (0, [bases.concat(), others.concat()].concat()));
+    let ran = world.run(&["find", "--policy", "policy.toml", "app:1"]);
+    assert_eq!((ran.status, ran.stderr), (0, bases.concat()), "the rest is not asked");
+
+    for wrong in ["sha256:0123", "sha256:0123456789AB", "sha256:debian:10"] {
+        fs::write(world.path("policy.toml"), format!("[base]\nforbid = [\"{wrong}\"]\n")).unwrap();
+        let ran = world.run(&["report", "--policy", "policy.toml"]);
+        assert_eq!(ran.status, 2);
+        let expected = format!("error: policy.toml:2:10: {wrong} is no image ID: ");
+        assert!(ran.stderr.starts_with(&expected), "{}", ran.stderr);
+    }
 }
 
 #[test]
@@ -184,7 +213,7 @@ fn a_base_of_a_later_day_than_is_counted_to_does_not_say_its_age() {
     assert_eq!(offences(&world, policy, "2026-06-01"), (vec![], 0));
     assert_eq!(offences(&world, policy, "2026-05-31"), (vec!["app:1 base-too-old".to_owned()], 1));
     let ran = world.run(&["report", "app", "--policy", "policy.toml", "--as-of", "2026-05-31"]);
-    let expected = "policy policy.toml: 1 of 1 image breaks it\n  \
+    let expected = "policy policy.toml: 1 of 1 image breaks it; as of 2026-05-31 (--as-of)\n  \
                     app:1  base-too-old  debian:10 says to be of 2026-06-01, which is after 2026-05-31; 30 days are allowed\n";
     assert!(ran.stdout.contains(expected), "{}", ran.stdout);
     let policy = format!("{policy}undated = \"ignore\"\n");

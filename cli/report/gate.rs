@@ -3,16 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use layerprint_query::{Asked, Holding, Level, Partly, Remark, Row, who_has};
+use layerprint_query::{Asked, Fleet, Holding, Level, Partly, Remark, Row, who_has};
 use layerprint_store::id::{ContentId, ImageId};
 
 use super::Report;
 use crate::args::Global;
-use crate::day::Day;
+use crate::day::{AsOf, Day};
 use crate::error::Status;
 use crate::left_out::LeftOut;
-use crate::output::{counted, path, plain};
-use crate::policy::{Held, Judge, Policy};
+use crate::output::{counted, path as text, plain};
+use crate::policy::{Held, Judge, Policy, tell_idle};
 use crate::progress::{bar, complain};
 use crate::store::Published;
 
@@ -29,6 +29,10 @@ pub struct Gate {
     pub offences: u64,
     /// Those that are not asked.
     pub exempt: u64,
+    /// Patterns that were typed and mean no stored image.
+    pub idle: Vec<String>,
+    /// What ages and exemptions are counted to.
+    pub as_of: AsOf,
 }
 
 /// Offences that are listed beside files.
@@ -38,7 +42,8 @@ const OFFENCES_MAX: usize = 100;
 pub fn judge(
     global: &Global,
     published: &Published,
-    policy: Policy,
+    fleet: &Fleet,
+    (path, policy): (&Path, Policy),
     as_of: Day,
     left_out: &mut LeftOut,
 ) -> anyhow::Result<Judge> {
@@ -48,13 +53,16 @@ pub fn judge(
             let is_visible = holding.is_visible();
             let hidden = holding.layers.iter().flat_map(|layer| &layer.paths);
             let paths: BTreeSet<String> = match is_visible {
-                true => holding.paths.iter().map(|bytes| path(bytes)).collect(),
-                false => hidden.map(|bytes| path(bytes)).collect(),
+                true => holding.paths.iter().map(|bytes| text(bytes)).collect(),
+                false => hidden.map(|bytes| text(bytes)).collect(),
             };
             let paths = paths.into_iter().collect();
             held.entry(holding.image.id).or_default().push(Held { file, paths, is_visible });
         }
     }
+    let files = held.values().flatten().map(|held| held.file).collect();
+    let idle = policy.idle_bases(fleet).chain(policy.idle_exemptions(fleet)).chain(policy.idle_files(&files));
+    tell_idle(path, idle);
     let judge = Judge::new(policy, as_of, held);
     judge.ended().for_each(|ended| complain(&plain(&ended)));
     Ok(judge)
@@ -79,7 +87,9 @@ impl Gate {
     /// Counts who breaks the policy.
     pub fn of(report: &Report, policy: Option<&Path>) -> anyhow::Result<Option<Self>> {
         let (Some(judge), Some(policy)) = (&report.judge, policy) else { return Ok(None) };
-        let mut gate = Self { policy: policy.to_owned(), images: 0, offenders: 0, offences: 0, exempt: 0 };
+        let (idle, as_of) = (report.idle.clone(), report.counted_to);
+        let policy = policy.to_owned();
+        let mut gate = Self { policy, images: 0, offenders: 0, offences: 0, exempt: 0, idle, as_of };
         for row in report.rows() {
             let row = row?;
             let offences = row.remarks.iter().filter(|remark| remark.level == Level::Error).count() as u64;
@@ -91,22 +101,32 @@ impl Gate {
         Ok(Some(gate))
     }
 
+    /// Returns true if all that was meant was asked, and nobody breaks the policy. Where nobody was asked, nobody meets it.
+    pub fn is_met(&self) -> bool {
+        self.images > 0 && self.offenders == 0 && self.idle.is_empty()
+    }
+
     /// Says it in a sentence.
     pub fn told(&self) -> String {
         let all = counted(self.images, "image");
         let broken = match self.offenders {
+            _ if self.images == 0 => "not met, for no image was asked".into(),
             0 => format!("all of {all} meet it"),
             offenders => {
                 format!("{offenders} of {all} {} it", if offenders == 1 { "breaks" } else { "break" })
             }
         };
+        let idle = match &self.idle[..] {
+            [] => String::new(),
+            idle => format!("; not met for {}: no stored image is meant", idle.join(", ")),
+        };
         let exempt = if self.exempt == 0 { String::new() } else { format!("; {} exempt", self.exempt) };
-        format!("policy {}: {broken}{exempt}", self.policy.display())
+        format!("policy {}: {broken}{idle}{exempt}; as of {}", self.policy.display(), self.as_of)
     }
 
     /// Says it with who breaks the policy, unless it was read on the page, and returns how it ends.
     pub fn tell(&self, report: &Report, is_told: bool) -> anyhow::Result<Status> {
-        if self.offenders == 0 {
+        if self.is_met() {
             return Ok(Status::Done);
         }
         if !is_told {

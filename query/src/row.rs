@@ -194,6 +194,17 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The level as it is written everywhere.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Makes rows.
 pub struct Rows<'a> {
     questions: Questions<'a>,

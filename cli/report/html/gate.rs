@@ -3,7 +3,7 @@
 use layerprint_query::Level;
 
 use super::view::{RemarkRow, remarks};
-use crate::output::{count, counted, path};
+use crate::output::{count, counted, path, plain};
 use crate::report::gate::Gate;
 use crate::report::overview::Overview;
 
@@ -20,6 +20,10 @@ impl GateView {
         let file = path(gate.policy.file_name().unwrap_or_default().as_encoded_bytes());
         let all = counted(gate.images, "image");
         let verdict = match gate.offenders {
+            _ if gate.images == 0 => format!("Not met: no image was asked what {file} asks"),
+            0 if !gate.idle.is_empty() => {
+                format!("Not met: no stored image is meant by {}", plain(&gate.idle.join(", ")))
+            }
             0 if gate.images == 1 => format!("The {all} meets {file}"),
             0 => format!("All {all} meet {file}"),
             1 => format!("1 of {all} breaks {file}"),
@@ -31,7 +35,7 @@ impl GateView {
             exempt => format!("{} are exempt", count(exempt)),
         };
         Self {
-            is_met: gate.offenders == 0,
+            is_met: gate.is_met(),
             verdict,
             exempt,
             offences: remarks(overview, |level| level == Level::Error),
