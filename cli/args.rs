@@ -42,7 +42,7 @@ Exit status:
 const FIND_STATUS: &str = "\
 Exit status:
   0  found
-  1  nothing found, or an image does not meet what --require or --policy asks
+  1  nothing found, or an image does not meet what --require or --policy asks, or none was asked
   2  something failed; what did not fail was done";
 
 const REPORT: &str = "\
@@ -55,11 +55,11 @@ Examples:
   layerprint report --diff last-week.jsonl -o this-week.jsonl -o changes.md
 
 Environment:
-  SOURCE_DATE_EPOCH  the time that ages are counted to, in seconds since 1970
+  SOURCE_DATE_EPOCH  the time that ages and exemptions are counted to, in seconds since 1970
 
 Exit status:
   0  done
-  1  no stored image is meant, or one does not meet the policy
+  1  no stored image is meant, or one does not meet the policy, or a PATTERN beside --policy means none
   2  something failed; what could be said was said";
 
 /// Find what a container image is built on, by the contents of its files

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use anyhow::Context;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
+
+use crate::ingest::now_unix_s;
 
 /// A moment that was given as a day, its beginning in UTC, or as a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +51,52 @@ impl FromStr for Day {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
-        // A date alone is also read as the beginning of a time.
+        let day = || date(text)?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
         let moment = text.parse().ok().or_else(day);
-        moment.map(Self).ok_or_else(|| "a day is 2026-01-31, or a time as of RFC 3339".into())
+        moment
+            .map(Self)
+            .ok_or_else(|| "a day is 2026-01-31, or a time with Z or an offset: 2026-01-31T12:00:00Z".into())
+    }
+}
+
+/// Reads a date and nothing else: of a time that does not say where it is, nobody knows the day.
+pub fn date(text: &str) -> Option<Date> {
+    let is_date = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    text.parse().ok().filter(|_| is_date)
+}
+
+/// The day that ages are counted to, and who says so.
+#[derive(Debug, Clone, Copy)]
+pub struct AsOf {
+    pub day: Day,
+    from: &'static str,
+}
+
+impl AsOf {
+    /// Returns the day that was told: by an option, or else by the environment.
+    pub fn told(option: Option<Day>) -> anyhow::Result<Option<Self>> {
+        if let Some(day) = option {
+            return Ok(Some(Self { day, from: "--as-of" }));
+        }
+        let Some(seconds) = now_unix_s()? else { return Ok(None) };
+        let day = Day::of_unix_s(seconds).context("SOURCE_DATE_EPOCH is out of all bounds")?;
+        Ok(Some(Self { day, from: "SOURCE_DATE_EPOCH" }))
+    }
+
+    /// Returns what is now.
+    pub fn today() -> Self {
+        Self { day: Day::now(), from: "today" }
+    }
+
+    /// Returns when something was last stored.
+    pub fn last_stored(day: Day) -> Self {
+        Self { day, from: "last stored" }
+    }
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.day, self.from)
     }
 }
 
@@ -109,7 +154,13 @@ mod tests {
         let read = |text: &str| text.parse::<Day>().ok().map(|day| day.to_string());
         assert_eq!(read("2024-02-29").as_deref(), Some("2024-02-29"));
         assert_eq!(read("2024-02-29T23:30:00-01:00").as_deref(), Some("2024-03-01"));
+        assert_eq!(read("2024-02-29T12:00Z").as_deref(), Some("2024-02-29"));
         assert_eq!(["2023-02-29", "yesterday", "", "30d"].map(read), [const { None }; 4]);
+        // Noon of where?
+        assert_eq!(
+            ["2024-02-29T12:00", "2024-02-29 12:00:00", "2024-02-29T00"].map(read),
+            [const { None }; 3]
+        );
         let [first, second]: [Day; 2] = ["2024-02-28", "2024-03-01"].map(|day| day.parse().expect("a day"));
         assert_eq!((second.days_since(first), first.days_since(second)), (2, -2));
         let late: Day = "2024-02-28T23:59:59Z".parse().expect("a time");

@@ -119,7 +119,7 @@ pub fn message(error: &anyhow::Error) -> String {
 }
 
 /// Whoever reads our output has seen enough: no error.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     io.into_iter().any(|cause| cause.kind() == ErrorKind::BrokenPipe)
 }

@@ -6,8 +6,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use layerprint_ingest::Options;
 use layerprint_query::{Amount, Explanation, FileRow, Origin, OriginKind, State, Subject, Verdict};
-use layerprint_store::StoreError;
 use layerprint_store::id::ImageId;
+use layerprint_store::{Platform, StoreError};
 use serde::Serialize;
 use serde_json::json;
 
@@ -24,7 +24,8 @@ use crate::subjects::Reader;
 pub fn run(global: &Global, command: &Explain) -> anyhow::Result<Status> {
     let source = command.image.parse()?;
     let published = Published::open(global)?;
-    let base = command.base.as_ref().map(|base| image(&published, base)).transpose()?;
+    let base =
+        command.base.as_ref().map(|base| image(&published, base, command.platform.as_ref())).transpose()?;
     let options = Options { platform: command.platform.clone(), ..Options::default() };
     let reader = Reader { global, published: &published, options, store: None };
     let mut ask = |origin: &str, subject: &Subject| -> anyhow::Result<Status> {
@@ -43,8 +44,8 @@ pub fn run(global: &Global, command: &Explain) -> anyhow::Result<Status> {
     Ok(status)
 }
 
-fn image(published: &Published, name: &str) -> anyhow::Result<ImageId> {
-    match published.ask(|index| index.resolve(name))? {
+fn image(published: &Published, name: &str, wanted: Option<&Platform>) -> anyhow::Result<ImageId> {
+    match published.ask(|index| index.resolve_for(name, wanted))? {
         layerprint_store::Subject::Image(id) => Ok(id),
         layerprint_store::Subject::Layer(_) => Err(StoreError::NotFound { text: name.to_owned() })
             .with_context(|| format!("{name}: is a layer, not an image")),

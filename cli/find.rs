@@ -26,7 +26,8 @@ pub fn run(global: &Global, command: &Find) -> anyhow::Result<Status> {
     let status = match command.batch {
         true => batch(global, command, &requirement)?,
         false => answer(global, command, &|finding, subject| {
-            print_judged(global, finding, requirement.judge(finding, subject).as_ref())
+            let judged = requirement.judge(finding, subject);
+            requirement.print(|| print_judged(global, finding, judged.as_ref()))
         })?,
     };
     Ok(status.max(requirement.tell()))
@@ -76,12 +77,13 @@ fn batch(global: &Global, command: &Find, requirement: &Requirement) -> anyhow::
         };
         tally.count(finding.verdict);
         let judged = requirement.judge(&finding, subject);
-        print_json_now(&Told { finding: &finding, judged: judged.as_ref() }).context(CannotTell)?;
+        let told = Told { finding: &finding, judged: judged.as_ref() };
+        requirement.print(|| print_json_now(&told)).context(CannotTell)?;
         Ok(status_of(finding.verdict))
     };
     let trouble = |trouble: &Trouble| {
         tally.failed.fetch_add(1, Ordering::Relaxed);
-        print_json_now(trouble)
+        requirement.print(|| print_json_now(trouble))
     };
     let status =
         batch::at_once(&reader, &command.sources, workers, &Answers { ask: &ask, trouble: &trouble })?;
@@ -156,7 +158,7 @@ pub fn print(global: &Global, finding: &Finding) -> anyhow::Result<()> {
 fn print_judged(global: &Global, finding: &Finding, judged: Option<&Judged>) -> anyhow::Result<()> {
     match global.json {
         true => print_json(&Told { finding, judged }),
-        false => Ok(print_text(&mut anstream::stdout().lock(), finding)?),
+        false => Ok(print_text(&mut anstream::stdout().lock(), finding, judged)?),
     }
 }
 
@@ -172,7 +174,7 @@ pub fn style_of(verdict: Verdict) -> Style {
     color.on_default().bold()
 }
 
-fn print_text(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+fn print_text(out: &mut impl Write, finding: &Finding, judged: Option<&Judged>) -> io::Result<()> {
     let image = &finding.image;
     writeln!(out, "{BOLD}{}{BOLD:#}", plain(&finding.source))?;
     row(
@@ -226,7 +228,16 @@ fn print_text(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     if !image.same_content_as.is_empty() {
         row(out, "same as", &names(&image.same_content_as))?;
     }
+    print_remarks(out, judged)?;
     writeln!(out)
+}
+
+fn print_remarks(out: &mut impl Write, judged: Option<&Judged>) -> io::Result<()> {
+    let mut remarks = judged.iter().filter_map(|judged| judged.remarks.as_ref()).flatten();
+    remarks.try_for_each(|remark| {
+        let text = format!("{}: {}", remark.rule.word(), plain(&remark.message));
+        row(out, remark.level.word(), &text)
+    })
 }
 
 fn print_base(out: &mut impl Write, base: &Base) -> io::Result<()> {

@@ -3,7 +3,9 @@
 //! TOML, of which every key is known here: a misspelled one is an error that says where it stands, for a gate that silently
 //! asks less is worse than none. What images break is told in [`judge`]; the file is described in `docs/policy.md`.
 
+mod bases;
 mod held;
+mod idle;
 mod judge;
 mod until;
 
@@ -11,13 +13,14 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use layerprint_query::Level;
-use layerprint_store::id::ContentId;
+use layerprint_store::id::{ContentId, ImageId};
 use serde::Deserialize;
 
 use crate::error::input_hint;
 use crate::pattern::Pattern;
 
 pub use held::held;
+pub use idle::tell_idle;
 pub use judge::{Held, Judge};
 use until::Until;
 
@@ -65,6 +68,11 @@ pub enum Severity {
     Warning,
     /// It is not told.
     Ignore,
+}
+
+/// Returns true if a pattern means an image by one of its names, or one of several by its ID.
+fn means<'i>(pattern: &Pattern, names: &[String], ids: impl IntoIterator<Item = &'i ImageId>) -> bool {
+    names.iter().any(|name| pattern.matches(name)) || ids.into_iter().any(|id| pattern.is_id(id))
 }
 
 impl Severity {

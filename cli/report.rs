@@ -35,11 +35,11 @@ use layerprint_query::{Fleet, FleetImage, Row, without_relatives};
 use layerprint_store::id::ImageId;
 
 use crate::args::{self, Global};
-use crate::day::Day;
-use crate::error::{Mistake, Status};
-use crate::ingest::now_unix_s;
+use crate::day::{AsOf, Day};
+use crate::error::{Mistake, Status, is_closed_pipe};
 use crate::left_out::LeftOut;
-use crate::output::{counted, path};
+use crate::output::{counted, path, plain};
+use crate::pattern::Pattern;
 use crate::policy::{Judge, Policy};
 use crate::progress::complain;
 use crate::store::Published;
@@ -60,6 +60,10 @@ use standing::{Children, Standing};
 pub struct Report {
     /// What ages are counted to.
     pub as_of: Day,
+    /// The same with who says so.
+    counted_to: AsOf,
+    /// Patterns that were typed and mean no stored image.
+    idle: Vec<String>,
     /// Where the images are stored, or the rows were read from, for people: `from rows.jsonl`.
     pub place: String,
     /// Which of the images are meant, as it was typed; empty if all are.
@@ -84,9 +88,11 @@ pub struct Report {
 
 impl Report {
     /// Returns a report of rows that are in a spool, with nothing that only a store, a policy or an earlier report tells.
-    fn of(images: Vec<ImageId>, spool: Spool, as_of: Day, place: String) -> anyhow::Result<Self> {
+    fn of(images: Vec<ImageId>, spool: Spool, as_of: AsOf, place: String) -> anyhow::Result<Self> {
         Ok(Self {
-            as_of,
+            as_of: as_of.day,
+            counted_to: as_of,
+            idle: Vec::new(),
             place,
             selection: String::new(),
             shared: None,
@@ -138,9 +144,14 @@ impl Report {
     /// Judges and writes. Returns what the gate says.
     fn tell(&mut self, command: &args::Report, outputs: &Outputs) -> anyhow::Result<Status> {
         self.gate = Gate::of(self, command.policy.as_deref())?;
-        outputs.write(self)?;
-        let told = |gate: &Gate| gate.tell(self, outputs.tells_people());
-        self.gate.as_ref().map_or(Ok(Status::Done), told)
+        let written = outputs.write(self);
+        let Some(gate) = &self.gate else { return written.map(|()| Status::Done) };
+        // Whoever reads the page has seen enough, and still waits for what the gate says.
+        let is_closed = written.as_ref().is_err_and(is_closed_pipe);
+        if !is_closed {
+            written?;
+        }
+        gate.tell(self, outputs.tells_people() && !is_closed)
     }
 
     /// Returns the image of the report that one is built on directly. Nobody stands on himself, whatever is between.
@@ -164,7 +175,12 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
     let fleet = published.ask(Fleet::of)?;
     let index = published.index();
-    let images = selection::select(&index, &fleet, &command.selection, told_day(command)?)?;
+    let images = selection::select(
+        &index,
+        &fleet,
+        &command.selection,
+        AsOf::told(command.as_of)?.map(|told| told.day),
+    )?;
     if images.is_empty() && old.is_none() {
         if !published.tell_if_empty() {
             complain("no stored image is meant\nhint: layerprint list shows what is stored");
@@ -191,9 +207,12 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         false => None,
     };
     report.compare(command, old, &Stored::of(&fleet));
-    let judge =
-        |policy| workers.install(|| gate::judge(global, &published, policy, report.as_of, &mut left_out));
-    report.judge = policy.map(judge).transpose()?;
+    report.idle = idle(command, &fleet, report.old.as_ref());
+    let judge = |policy| {
+        let judge = || gate::judge(global, &published, &fleet, policy, report.as_of, &mut left_out);
+        workers.install(judge)
+    };
+    report.judge = command.policy.as_deref().zip(policy).map(judge).transpose()?;
     let told = report.tell(command, &outputs)?;
     report.spool.remove()?;
     let failed = if failed.is_empty() { Status::Done } else { Status::Failed };
@@ -202,22 +221,27 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
 
 /// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report. A gate
 /// counts to today, for bases grow old while nothing is stored.
-fn as_of(command: &args::Report, fleet: &Fleet) -> anyhow::Result<Day> {
-    match told_day(command)? {
+fn as_of(command: &args::Report, fleet: &Fleet) -> anyhow::Result<AsOf> {
+    match AsOf::told(command.as_of)? {
         Some(told) => Ok(told),
-        None if command.policy.is_some() => Ok(Day::now()),
-        None => Day::of_unix_s(fleet.last_seen_unix_s()).context("the store names no day"),
+        None if command.policy.is_some() => Ok(AsOf::today()),
+        None => {
+            let last = Day::of_unix_s(fleet.last_seen_unix_s()).context("the store names no day")?;
+            Ok(AsOf::last_stored(last))
+        }
     }
 }
 
-/// The day that was told, if one was.
-fn told_day(command: &args::Report) -> anyhow::Result<Option<Day>> {
-    if command.as_of.is_some() {
-        return Ok(command.as_of);
-    }
-    let told = now_unix_s()?
-        .map(|seconds| Day::of_unix_s(seconds).context("SOURCE_DATE_EPOCH is out of all bounds"));
-    told.transpose()
+/// Tells and returns the patterns that mean no stored image, nor one of an earlier report. Nobody is to take silence about images
+/// for good news of them.
+fn idle(command: &args::Report, fleet: &Fleet, old: Option<&Old>) -> Vec<String> {
+    let patterns = command.selection.images.iter();
+    let is_idle = |one: &&Pattern| {
+        !fleet.images().iter().any(|image| one.means(image)) && !old.is_some_and(|old| old.has(one))
+    };
+    let idle: Vec<String> = patterns.filter(is_idle).map(ToString::to_string).collect();
+    idle.iter().for_each(|pattern| complain(&format!("{}: no stored image is meant", plain(pattern))));
+    idle
 }
 
 fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Result<Spool> {

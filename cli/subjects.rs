@@ -6,7 +6,7 @@
 use layerprint_ingest::progress::{Failure, Progress, SkipReason, Summary};
 use layerprint_ingest::{IngestError, Options, Source, Transport};
 use layerprint_query::Subject;
-use layerprint_store::{Index, Store, StoreError};
+use layerprint_store::{Index, Platform, Store, StoreError};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -85,8 +85,10 @@ pub type Asked = (Status, Vec<Trouble>);
 impl Reader<'_> {
     /// Asks about every image of a source, in order.
     pub fn each(&self, source: &Source, ask: Ask) -> anyhow::Result<Asked> {
-        if let Some(subject) = self.published.ask(|index| stored(index, source))? {
-            return Ok((ask(&source.to_string(), &subject)?, Vec::new()));
+        match self.published.ask(|index| stored(index, source, self.options.platform.as_ref()))? {
+            Stored::Image(subject) => return Ok((ask(&source.to_string(), &subject)?, Vec::new())),
+            Stored::ForAnother => return Ok((Status::Nothing, vec![for_another(source)])),
+            Stored::No => {}
         }
         match self.store {
             Some(store) => self.save(store, source, ask),
@@ -149,14 +151,34 @@ fn nothing(source: &Source, summary: &Summary) -> Option<Trouble> {
     })
 }
 
+/// What a source is among what is stored.
+enum Stored {
+    Image(Box<Subject>),
+    /// Images, but none for the platform that is wanted.
+    ForAnother,
+    No,
+}
+
 /// A bare name that is no path may be that of a stored image.
-fn stored(index: &Index, source: &Source) -> Result<Option<Subject>, StoreError> {
+fn stored(index: &Index, source: &Source, wanted: Option<&Platform>) -> Result<Stored, StoreError> {
     if source.transport != Transport::Detect || source.is_stdin() || source.path.exists() {
-        return Ok(None);
+        return Ok(Stored::No);
     }
-    match index.resolve(&source.to_string()) {
-        Ok(layerprint_store::Subject::Image(id)) => Ok(Some(Subject::stored(index, &id)?)),
-        Ok(layerprint_store::Subject::Layer(_)) | Err(StoreError::NotFound { .. }) => Ok(None),
+    let text = source.to_string();
+    match index.resolve_for(&text, wanted) {
+        Ok(layerprint_store::Subject::Image(id)) => Ok(Stored::Image(Box::new(Subject::stored(index, &id)?))),
+        Err(StoreError::NotFound { .. }) if wanted.is_some() => match index.resolve(&text) {
+            Ok(layerprint_store::Subject::Image(_)) | Err(StoreError::Ambiguous { .. }) => {
+                Ok(Stored::ForAnother)
+            }
+            _ => Ok(Stored::No),
+        },
+        Ok(layerprint_store::Subject::Layer(_)) | Err(StoreError::NotFound { .. }) => Ok(Stored::No),
         Err(error) => Err(error),
     }
+}
+
+fn for_another(source: &Source) -> Trouble {
+    let error = "nothing to answer for: what is stored under this name is for another platform".to_owned();
+    Trouble { source: source.to_string(), error, hint: None, status: Status::Nothing, is_no_image: false }
 }

@@ -4,25 +4,9 @@ use crate::support;
 
 use std::fs;
 
-use crate::support::{World, base, files, fleet};
+use crate::support::{World, base, files, fleet, offences};
 use layerprint_ingest::write::{Image, Layer};
 use serde_json::{Value, json};
-
-/// The errors that a policy finds on a day, and the exit status.
-fn offences(world: &World, policy: &str, day: &str) -> (Vec<String>, i32) {
-    fs::write(world.path("policy.toml"), policy).unwrap();
-    let ran = world.run(&["report", "--json", "--policy", "policy.toml", "--as-of", day]);
-    let mut told = Vec::new();
-    for row in support::lines(&ran.stdout) {
-        for remark in row["remarks"].as_array().unwrap() {
-            if remark["level"] == "error" {
-                let [name, rule] = [&row["source"], &remark["rule"]].map(|text| text.as_str().unwrap());
-                told.push(format!("{name} {rule}"));
-            }
-        }
-    }
-    (told, ran.status)
-}
 
 #[test]
 fn a_policy_asks_what_it_says_and_nothing_else() {
@@ -42,10 +26,19 @@ fn a_policy_asks_what_it_says_and_nothing_else() {
             &["app:1 base-not-allowed", "mid:1 base-not-allowed", "svc:1 base-not-allowed"],
         ),
         // What is forbidden cannot be allowed.
-        ("unknown = \"ignore\"\nallow = [\"*\"]\nforbid = [\"mid:*\"]", &["svc:1 base-forbidden"]),
+        (
+            "unknown = \"ignore\"\nallow = [\"*\"]\nforbid = [\"mid:*\"]",
+            &["mid:1 base-forbidden", "svc:1 base-forbidden"],
+        ),
         (
             "unknown = \"ignore\"\nforbid = [\"base\"]",
-            &["app:1 base-forbidden", "mid:1 base-forbidden", "svc:1 base-forbidden"],
+            &[
+                "app:1 base-forbidden",
+                "base:1 base-forbidden",
+                "base:2 base-forbidden",
+                "mid:1 base-forbidden",
+                "svc:1 base-forbidden",
+            ],
         ),
         // base:1 is of 1 January: 181 days; mid:1 of 1 February.
         ("unknown = \"ignore\"\nmax_age_days = 181", &[]),
@@ -83,14 +76,14 @@ fn a_base_that_does_not_say_when_it_was_made_is_too_old_unless_that_is_ignored()
 #[test]
 fn ages_are_counted_to_today_unless_another_day_is_told() {
     let world = fleet();
-    fs::write(world.path("policy.toml"), "[base]\nunknown = \"ignore\"\nmax_age_days = 30\n").unwrap();
+    fs::write(world.path("policy.toml"), "[base]\nunknown = \"ignore\"\nmax_age_days = 60\n").unwrap();
     let status = |epoch: &str, args: &[&str]| {
         let mut command = world.command(&[&["report", "--quiet", "--policy", "policy.toml"], args].concat());
         support::ran(command.env("SOURCE_DATE_EPOCH", epoch)).status
     };
-    let (january, december) = ("1768000000", "1796000000");
-    assert_eq!((status(january, &[]), status(december, &[])), (0, 1));
-    assert_eq!(status(december, &["--as-of", "2026-01-10"]), 0);
+    let (february, december) = ("1770700000", "1796000000");
+    assert_eq!((status(february, &[]), status(december, &[])), (0, 1));
+    assert_eq!(status(december, &["--as-of", "2026-02-10"]), 0);
     assert_eq!(status("soon", &[]), 2);
     // Today is later than these images are old.
     assert_eq!(status("", &[]), 1);
@@ -110,7 +103,9 @@ fn an_exemption_holds_until_its_last_day_and_says_when_it_is_over() {
     assert_eq!(ran.stderr, "the exemption of other, base ended on 2026-12-31: made from nothing\n");
     let ran = world.run(&["report", "--policy", "policy.toml", "--as-of", "2026-12-31"]);
     assert!(
-        ran.stdout.contains("\npolicy policy.toml: all of 6 images meet it; 3 exempt\n"),
+        ran.stdout.contains(
+            "\npolicy policy.toml: all of 6 images meet it; 3 exempt; as of 2026-12-31 (--as-of)\n"
+        ),
         "{}",
         ran.stdout
     );
@@ -133,14 +128,16 @@ fn forbidden_files_are_found_seen_or_hidden() {
     fs::write(world.path("policy.toml"), &policy).unwrap();
 
     // Read, not stored: `find` sees the same.
-    let found = world.run(&["find", "--json", "--policy", "policy.toml", "evil.tar"]);
+    let found =
+        world.run(&["find", "--json", "--policy", "policy.toml", "--as-of", "2026-07-01", "evil.tar"]);
+    let as_of = "policy policy.toml: as of 2026-07-01 (--as-of)\n";
     let offence = "file-forbidden: holds hole 1.0 at opt/a.jar, opt/b.jar";
     let told: Vec<(Value, Value)> = support::lines(&found.stdout)
         .into_iter()
         .map(|one| (one["met"].clone(), one["offences"].clone()))
         .collect();
     assert_eq!(told, [(json!(true), Value::Null), (json!(false), json!([offence]))]);
-    assert_eq!((found.status, found.stderr), (1, format!("not met: evil.tar holds:1: {offence}\n")));
+    assert_eq!((found.status, found.stderr), (1, format!("not met: evil.tar holds:1: {offence}\n{as_of}")));
 
     assert_eq!(world.run(&["ingest", "evil.tar"]).status, 0);
     assert_eq!(offences(&world, &policy, "2026-07-01"), (vec!["holds:1 file-forbidden".to_owned()], 1));

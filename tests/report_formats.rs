@@ -194,13 +194,17 @@ fn markdown_says_first_what_to_look_at_and_no_name_leaves_its_cell() {
     let args = ["report", "--as-of", "2026-07-01", "--policy", "policy.toml", "--format", "markdown"];
     let page = world.run(&args);
     let mut told = page.stderr.lines();
-    assert_eq!((page.status, told.next()), (1, Some("policy policy.toml: 4 of 7 images break it")));
+    assert_eq!(
+        (page.status, told.next()),
+        (1, Some("policy policy.toml: 5 of 7 images break it; as of 2026-07-01 (--as-of)"))
+    );
     let offences: Vec<&str> = told.collect();
-    assert_eq!(offences.len(), 4);
+    assert_eq!(offences.len(), 5);
     assert_eq!(
         offences[1..],
         [
             "  app:1  base-forbidden  base:1: base:1 is forbidden",
+            "  base:1  base-forbidden  is itself forbidden base base:1: base:1 is forbidden",
             "  mid:1  base-forbidden  base:1: base:1 is forbidden",
             "  svc:1  base-forbidden  mid:1 is built on base:1: base:1 is forbidden",
         ]
@@ -209,10 +213,11 @@ fn markdown_says_first_what_to_look_at_and_no_name_leaves_its_cell() {
     let (offenders, rest) = page.stdout.split_once("\n### Remarks\n").unwrap();
     let expected = format!(
         "## What 7 images are built on\n\n7 images, 2.93 MiB, as of 2026-07-01.\n\n\
-         **Not met**: `policy policy.toml: 4 of 7 images break it`\n\n\
+         **Not met**: `policy policy.toml: 5 of 7 images break it; as of 2026-07-01 (--as-of)`\n\n\
          | Image | Rule | Why |\n| --- | --- | --- |\n\
          | {hostile} | base-forbidden | `base:1: base:1 is forbidden` |\n\
          | `app:1` | base-forbidden | `base:1: base:1 is forbidden` |\n\
+         | `base:1` | base-forbidden | `is itself forbidden base base:1: base:1 is forbidden` |\n\
          | `mid:1` | base-forbidden | `base:1: base:1 is forbidden` |\n\
          | `svc:1` | base-forbidden | `mid:1 is built on base:1: base:1 is forbidden` |\n"
     );

@@ -97,6 +97,11 @@ pub struct Find {
     /// Ask of images what this file asks, and end with 1 if one does not meet it (see docs/policy.md)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// Count ages and exemptions to this day [default: today]
+    ///
+    /// SOURCE_DATE_EPOCH says it as well.
+    #[arg(long, value_name = "DAY", requires = "policy")]
+    pub as_of: Option<Day>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -174,7 +179,7 @@ pub struct Selection {
     /// The store keeps images whose tags have moved on. Of those that had one name, on one platform, the last seen has it.
     #[arg(long)]
     pub current: bool,
-    /// Only images made since then: 2026-01-31, an RFC 3339 time, or 30d (before --as-of, or today)
+    /// Only images made since then: 2026-01-31, a time with its offset, or 30d (before --as-of, or today)
     #[arg(long, value_name = "DAY")]
     pub since: Option<Since>,
 }

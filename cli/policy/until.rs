@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::value::Datetime;
 
-use crate::day::Day;
+use crate::day::{Day, date};
 
 /// See the module.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -27,7 +27,7 @@ impl TryFrom<Written> for Until {
             Written::Date(date) => date.to_string(),
             Written::Text(text) => text,
         };
-        text.parse().map(Self).map_err(|_| "a last day is a date such as 2026-12-31")
+        date(&text).map(Self).ok_or("a last day is a date such as 2026-12-31, without a time")
     }
 }
 
@@ -57,7 +57,10 @@ mod tests {
         let is_in = |moment: &str| last.includes(moment.parse().unwrap());
         assert!(is_in("2026-12-31T23:59:59Z") && !is_in("2027-01-01T00:00:00Z"));
         assert_eq!(until("day = \"2026-12-31\"").unwrap()["day"].to_string(), "2026-12-31");
-        for wrong in ["day = \"31.12.2026\"", "day = 12:30:00", "day = 2026", "day = \"30d\""] {
+        let times =
+            ["day = 2026-12-31T12:00:00", "day = 2026-12-31T12:00:00-10:00", "day = \"2026-12-31T12:00Z\""];
+        let others = ["day = \"31.12.2026\"", "day = 12:30:00", "day = 2026", "day = \"30d\""];
+        for wrong in times.into_iter().chain(others) {
             assert!(until(wrong).is_err(), "{wrong}");
         }
     }

@@ -16,7 +16,7 @@ use super::outputs::Outputs;
 use super::spool::Spool;
 use super::{Report, told};
 use crate::args;
-use crate::day::Day;
+use crate::day::{AsOf, Day};
 use crate::error::{Mistake, Status};
 use crate::output::plain;
 use crate::policy::{Judge, Policy};
@@ -24,8 +24,8 @@ use crate::progress::complain;
 
 /// Reads lines of JSON and writes them in other formats.
 pub fn run(command: &args::Report, outputs: &Outputs, rows: &Path) -> anyhow::Result<Status> {
-    let as_of = command.as_of.context("--from needs --as-of DAY: rows do not say it")?;
-    let judge = command.policy.as_deref().map(|policy| judge(policy, as_of)).transpose()?;
+    let as_of = AsOf::told(command.as_of)?.context("--from needs --as-of DAY: rows do not say it")?;
+    let judge = command.policy.as_deref().map(|policy| judge(policy, as_of.day)).transpose()?;
     let old = command.diff.as_deref().map(Old::read).transpose()?;
     let read = Lines::read(rows)?;
     let mut report = Report::of(read.images, read.spool, as_of, told("from", rows))?;

@@ -27,7 +27,7 @@ const COLUMNS: [(&str, Cell); 32] = [
     ("evidence", |row| of_base(row, |base| base.evidence.word().to_owned())),
     ("base", |row| of_base(row, |base| tie(&base.names))),
     ("base_ids", |row| of_base(row, |base| joined(base.images.iter().map(|member| member.id.to_string())))),
-    ("base_created", |row| of_base(row, created)),
+    ("base_created", |row| row.base_created().unwrap_or_default().to_owned()),
     ("family", |row| row.family.clone().unwrap_or_default()),
     ("containment", |row| of_base(row, |base| base.containment.to_string())),
     ("agreement_bytes", |row| of_base(row, |base| base.agreement_bytes.to_string())),
@@ -91,10 +91,6 @@ fn of_base(row: &Row, cell: fn(&Base) -> String) -> String {
 
 fn joined(values: impl Iterator<Item = String>) -> String {
     values.collect::<Vec<_>>().join("; ")
-}
-
-fn created(base: &Base) -> String {
-    base.created().unwrap_or_default().to_owned()
 }
 
 fn newest(row: &Row) -> Option<String> {

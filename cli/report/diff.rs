@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::args;
 use crate::day::Day;
 use crate::error::input_hint;
+use crate::pattern::Pattern;
 
 /// An earlier report.
 pub struct Old {
@@ -160,6 +161,12 @@ impl Old {
         }
         self.by_id.insert(image.id, place);
         self.images.push(image);
+    }
+
+    /// Returns true if a pattern means one of its images.
+    pub fn has(&self, pattern: &Pattern) -> bool {
+        let is_named = |image: &OldImage| image.names.iter().any(|name| pattern.matches(name));
+        self.images.iter().any(|image| is_named(image) || pattern.is_id(&image.id))
     }
 
     /// Returns what became of the image of a row.

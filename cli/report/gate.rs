@@ -3,16 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use layerprint_query::{Asked, Holding, Level, Partly, Remark, Row, Rule, who_has};
+use layerprint_query::{Asked, Fleet, Holding, Level, Partly, Remark, Row, Rule, who_has};
 use layerprint_store::id::{ContentId, ImageId};
 
 use super::Report;
 use crate::args::Global;
-use crate::day::Day;
+use crate::day::{AsOf, Day};
 use crate::error::Status;
 use crate::left_out::LeftOut;
-use crate::output::{counted, path, plain};
-use crate::policy::{Held, Judge, Policy};
+use crate::output::{counted, path as text, plain};
+use crate::policy::{Held, Judge, Policy, tell_idle};
 use crate::progress::{bar, complain};
 use crate::store::Published;
 
@@ -31,6 +31,10 @@ pub struct Gate {
     pub exempt: u64,
     /// The first of those that break the policy.
     pub named: Vec<Offender>,
+    /// Patterns that were typed and mean no stored image.
+    pub idle: Vec<String>,
+    /// What ages and exemptions are counted to.
+    pub as_of: AsOf,
 }
 
 /// An image that breaks the policy.
@@ -52,7 +56,8 @@ const OFFENCES_MAX: usize = 100;
 pub fn judge(
     global: &Global,
     published: &Published,
-    policy: Policy,
+    fleet: &Fleet,
+    (path, policy): (&Path, Policy),
     as_of: Day,
     left_out: &mut LeftOut,
 ) -> anyhow::Result<Judge> {
@@ -62,13 +67,16 @@ pub fn judge(
             let is_visible = holding.is_visible();
             let hidden = holding.layers.iter().flat_map(|layer| &layer.paths);
             let paths: BTreeSet<String> = match is_visible {
-                true => holding.paths.iter().map(|bytes| path(bytes)).collect(),
-                false => hidden.map(|bytes| path(bytes)).collect(),
+                true => holding.paths.iter().map(|bytes| text(bytes)).collect(),
+                false => hidden.map(|bytes| text(bytes)).collect(),
             };
             let paths = paths.into_iter().collect();
             held.entry(holding.image.id).or_default().push(Held { file, paths, is_visible });
         }
     }
+    let files = held.values().flatten().map(|held| held.file).collect();
+    let idle = policy.idle_bases(fleet).chain(policy.idle_exemptions(fleet)).chain(policy.idle_files(&files));
+    tell_idle(path, idle);
     let judge = Judge::new(policy, as_of, held);
     judge.ended().for_each(|ended| complain(&plain(&ended)));
     Ok(judge)
@@ -100,6 +108,8 @@ impl Gate {
             offences: 0,
             exempt: 0,
             named: Vec::new(),
+            idle: report.idle.clone(),
+            as_of: report.counted_to,
         };
         for row in report.rows() {
             let row = row?;
@@ -123,22 +133,32 @@ impl Gate {
         Ok(Some(gate))
     }
 
+    /// Returns true if all that was meant was asked, and nobody breaks the policy. Where nobody was asked, nobody meets it.
+    pub fn is_met(&self) -> bool {
+        self.images > 0 && self.offenders == 0 && self.idle.is_empty()
+    }
+
     /// Says it in a sentence.
     pub fn told(&self) -> String {
         let all = counted(self.images, "image");
         let broken = match self.offenders {
+            _ if self.images == 0 => "not met, for no image was asked".into(),
             0 => format!("all of {all} meet it"),
             offenders => {
                 format!("{offenders} of {all} {} it", if offenders == 1 { "breaks" } else { "break" })
             }
         };
+        let idle = match &self.idle[..] {
+            [] => String::new(),
+            idle => format!("; not met for {}: no stored image is meant", idle.join(", ")),
+        };
         let exempt = if self.exempt == 0 { String::new() } else { format!("; {} exempt", self.exempt) };
-        format!("policy {}: {broken}{exempt}", self.policy.display())
+        format!("policy {}: {broken}{idle}{exempt}; as of {}", self.policy.display(), self.as_of)
     }
 
     /// Says it with who breaks the policy, unless it was read on the page, and returns how it ends.
     pub fn tell(&self, report: &Report, is_told: bool) -> anyhow::Result<Status> {
-        if self.offenders == 0 {
+        if self.is_met() {
             return Ok(Status::Done);
         }
         if !is_told {

@@ -40,7 +40,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
 
 fn gate(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let Some(gate) = &report.gate else { return Ok(()) };
-    let mark = if gate.offenders == 0 { "Met" } else { "Not met" };
+    let mark = if gate.is_met() { "Met" } else { "Not met" };
     writeln!(out, "\n**{mark}**: {}", code(&gate.told()))?;
     if gate.offenders == 0 {
         return Ok(());

@@ -149,10 +149,10 @@ impl Overview {
         for member in &base.images {
             self.by_id.insert(member.id, at);
         }
-        self.add_made(row, base, at);
+        self.add_made(row, at);
         let sum = &mut self.bases[at];
         sum.images += 1;
-        sum.created = sum.created.take().or_else(|| base.created().map(str::to_owned));
+        sum.created = sum.created.take().or_else(|| row.base_created().map(str::to_owned));
         // An image that is itself newer than its base does not count itself: most is known by the others.
         if let Some(fresh) = row.freshness.as_ref().filter(|fresh| Some(fresh.newer) >= sum.newer) {
             sum.newer = Some(fresh.newer);
@@ -161,8 +161,8 @@ impl Overview {
     }
 
     /// A base may be several images, which were made at several times: each row says it of its own.
-    fn add_made(&mut self, row: &Row, base: &Base, at: usize) {
-        let made = self.made.entry(base.created().and_then(Day::of_rfc3339)).or_default();
+    fn add_made(&mut self, row: &Row, at: usize) {
+        let made = self.made.entry(row.base_created().and_then(Day::of_rfc3339)).or_default();
         let is_outdated = row.freshness.as_ref().is_some_and(|fresh| fresh.newer > 0);
         made.bases.insert(at);
         *if is_outdated { &mut made.outdated } else { &mut made.current } += 1;

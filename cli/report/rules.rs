@@ -21,6 +21,7 @@ pub fn level(rule: Rule) -> Level {
         | Rule::BaseTooOld
         | Rule::ConfidenceTooLow
         | Rule::FileForbidden => Level::Error,
+        Rule::Exempt => Level::Note,
     }
 }
 
@@ -68,6 +69,11 @@ pub fn words(rule: Rule) -> Words {
             "A layer of the image holds a file with a content that the policy forbids. If a higher layer hides it, no container \
              sees it, but who has the image has the file.",
             "Ask `layerprint explain` which base brought the file, and build the image without it.",
+        ),
+        Rule::Exempt => (
+            "The image is exempt from the policy",
+            "An exemption of the policy holds for this image, so that nothing is asked of it.",
+            "Look at the reason, and whether the exemption ends.",
         ),
     };
     Words { short, full, help }

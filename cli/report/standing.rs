@@ -49,7 +49,7 @@ impl Standing {
 }
 
 fn count(children: &mut HashMap<ImageId, Children>, image: &ImageFacts, base: &Base) {
-    let is_other = !image.names.iter().any(|name| is_among(name, &base.names));
+    let is_other = is_of_another(&image.names, &base.names);
     for member in &base.images {
         let children = children.entry(member.id).or_default();
         children.all += 1;
@@ -57,9 +57,11 @@ fn count(children: &mut HashMap<ImageId, Children>, image: &ImageFacts, base: &B
     }
 }
 
-/// Returns true if an image is of the repository of one of these.
-fn is_among(name: &str, names: &[String]) -> bool {
-    family_of(name).is_some_and(|family| names.iter().any(|name| family_of(name) == Some(family)))
+/// Returns true if an image is of another repository than its base. One without a name may be another build of the same.
+fn is_of_another(names: &[String], base: &[String]) -> bool {
+    let mut families = names.iter().filter_map(|name| family_of(name)).peekable();
+    let is_base = |family: &str| base.iter().any(|name| family_of(name) == Some(family));
+    families.peek().is_some() && !families.any(is_base)
 }
 
 /// Of images that seem to be built on each other, as a base and what was squashed on it may, the larger stands on the smaller.

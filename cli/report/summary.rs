@@ -91,7 +91,7 @@ impl Summary {
         let Some(base) = row.finding.base.as_ref().filter(|_| row.finding.verdict == Verdict::Base) else {
             return;
         };
-        let made = base.created().and_then(Day::of_rfc3339);
+        let made = row.base_created().and_then(Day::of_rfc3339);
         self.base_ages_days.extend(made.map(|made| as_of.days_since(made)));
         let outdated = u64::from(row.freshness.as_ref().is_some_and(|freshness| freshness.newer > 0));
         let family = row.family.clone().unwrap_or_else(|| "(no name)".into());

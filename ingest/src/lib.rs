@@ -46,6 +46,7 @@ pub use error::{IngestError, LayerError};
 pub use image::check_config;
 pub use limits::Limits;
 pub use pipeline::{Options, ingest, read};
+pub use plan::familiar;
 pub use shard::Shard;
 pub use sink::ImageRead;
 pub use source::{Source, Transport};

@@ -148,6 +148,9 @@ pub struct Kin {
     pub containment: f64,
     /// Its contents.
     pub set_id: SetId,
+    /// The stored images of that group.
+    #[serde(default)]
+    pub images: Vec<ImageId>,
 }
 
 /// The best candidate that was not chosen.

@@ -13,12 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::created;
 use crate::finding::Base;
+use crate::proper::Tie;
 use crate::reference::{Reference, Version, family_of};
 
 /// See the module.
 pub struct Fleet {
     members: HashMap<(String, String), Vec<Member>>,
     images: Vec<FleetImage>,
+    places: HashMap<ImageId, usize>,
     digest: ContentId,
     last_seen_unix_s: u64,
 }
@@ -75,6 +77,7 @@ impl Fleet {
         let mut fleet = Self {
             members: HashMap::new(),
             images: Vec::new(),
+            places: HashMap::new(),
             digest: ContentId::EMPTY,
             last_seen_unix_s: 0,
         };
@@ -91,6 +94,7 @@ impl Fleet {
         }
         mark_current(&mut fleet.images);
         fleet.images.sort_by(|a, b| (first_name(&a.names), a.id).cmp(&(first_name(&b.names), b.id)));
+        fleet.places = fleet.images.iter().zip(0..).map(|(image, place)| (image.id, place)).collect();
         fleet.digest = ContentId::of(&records.into_values().flatten().collect::<Vec<u8>>());
         Ok(fleet)
     }
@@ -124,6 +128,11 @@ impl Fleet {
         &self.images
     }
 
+    /// Returns an image.
+    pub fn image(&self, id: &ImageId) -> Option<&FleetImage> {
+        self.places.get(id).map(|place| &self.images[*place])
+    }
+
     /// Identifies what is stored: two stores have the same exactly if they hold the same images under the same names.
     pub fn digest(&self) -> ContentId {
         self.digest
@@ -136,13 +145,15 @@ impl Fleet {
 
     /// Returns how fresh the base of an image is. Nothing where no date of the base is known or it has no name.
     pub fn freshness(&self, image: &ImageId, base: &Base) -> Option<Freshness> {
-        let own: HashSet<ImageId> = base.images.iter().map(|member| member.id).collect();
-        let references: Vec<Reference> = base.names.iter().filter_map(|name| Reference::of(name)).collect();
+        let tie = Tie::of(self, base.images.iter().map(|member| member.id));
+        let own: HashSet<ImageId> = tie.own.iter().map(|image| image.id).collect();
+        let references: Vec<Reference> = tie.own_names().filter_map(Reference::of).collect();
         let of_kin = |reference: &Reference| {
             self.members.get(&(reference.family.to_owned(), reference.flavour.clone())).into_iter().flatten()
         };
         let known = || references.iter().flat_map(|own| of_kin(own).map(move |member| (own, member)));
-        // Of images with the same contents the last counts: who builds it again and gets the same has nothing newer.
+        // Of images with the same contents, in the base's own family, the last counts: who builds it again and gets the same has
+        // nothing newer.
         let base_members = known().map(|(_, member)| member).filter(|member| own.contains(&member.id));
         let base = base_members.max_by_key(|member| member.made_s)?;
         let is_newer = |(reference, member): &(&Reference, &Member)| {

@@ -8,8 +8,8 @@
 //! further images hold parts of the rest (`holding`, `donor`, `folders`). [`find()`] puts them in order and answers with a
 //! [`Finding`]. Who asks about many images asks [`Questions`], which keep what was read (`reader`, `kept`): files of images
 //! with paths and contents by number (`tree`, `numbers`), laid out for look-ups (`seen`). A [`Row`] is that with what the whole
-//! [`Fleet`] says of it (`reference`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each file
-//! (`states`, `versions`), [`children()`] asks the other way round. Questions about all that is stored answer [`Partly`] where
+//! [`Fleet`] says of it (`reference`, `proper`, `made_of`), and what became of it (`change`). [`explain()`] gives a row for each
+//! file (`states`, `versions`), [`children()`] asks the other way round. Questions about all that is stored answer [`Partly`] where
 //! a layer cannot be read (`unread`).
 
 mod agree;
@@ -43,6 +43,7 @@ mod made_of;
 mod numbers;
 mod own;
 mod parts;
+mod proper;
 mod questions;
 mod rank;
 mod reader;
@@ -78,6 +79,7 @@ pub use fleet::{Fleet, FleetImage, Freshness, Newest, family};
 pub use known::Known;
 pub use labels::labels;
 pub use made_of::{Kind, MadeOf, without_relatives};
+pub use proper::Proper;
 pub use questions::Questions;
 pub use reference::{Reference, family_of, repository_of};
 pub use remarks::remarks;

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use layerprint_store::id::{DiffId, SetId};
+use layerprint_store::id::{DiffId, ImageId, SetId};
 use layerprint_store::{Content, ImageRecord, Platform, Result};
 
 use crate::compare::compare_trees;
@@ -65,8 +65,9 @@ impl Weighed for Remembered {
     fn size_bytes(&self) -> u64 {
         let names = self.kin.iter().flat_map(|kin| &kin.names).map(|name| name.len() + size_of::<String>());
         let open = self.open.iter().map(|open| size_of::<Passed>() + open.layers.len() * 32);
-        (size_of::<Self>() + self.kin.len() * size_of::<Kin>() + names.sum::<usize>() + open.sum::<usize>())
-            as u64
+        let images = self.kin.iter().map(|kin| kin.images.len() * size_of::<ImageId>()).sum::<usize>();
+        let kin = self.kin.len() * size_of::<Kin>() + images + names.sum::<usize>();
+        (size_of::<Self>() + kin + open.sum::<usize>()) as u64
     }
 }
 
@@ -131,6 +132,7 @@ impl<'a> Walk<'a> {
             evidence,
             containment: share(below.shared(&tree), parent.content_count),
             set_id: parent.set_id,
+            images: self.reader.tie(&parent.set_id, &self.platform)?.iter().map(|image| image.id).collect(),
         };
         Ok(Some((parent, kin)))
     }

@@ -24,10 +24,9 @@ fn outdated(row: &Row) -> Option<Remark> {
     let newest =
         row.freshness.as_ref().and_then(|freshness| Some((freshness.newer, freshness.newest.as_ref()?)));
     let (newer, newest) = newest?;
-    let base = row.finding.base.as_ref()?;
     let day = newest.created.get(..10).unwrap_or(&newest.created);
     let (are, s) = if newer == 1 { ("is", "") } else { ("are", "s") };
-    let (names, base) = (either(&newest.names), either(&base.names));
+    let (names, base) = (either(&newest.names), either(row.base_names()));
     let message = format!("{newer} newer image{s} than {base} {are} stored, the last is {names} of {day}");
     Some(Remark::new(Rule::BaseOutdated, Level::Warning, message))
 }

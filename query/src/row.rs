@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::find::{Image, find_with};
-use crate::finding::{Finding, Verdict};
+use crate::finding::{Base, Finding, Verdict};
 use crate::fleet::{Fleet, Freshness, family};
 use crate::made_of::{MadeOf, made_of};
+use crate::proper::{Proper, Tie};
 use crate::questions::Questions;
 
 /// What a report says of one image.
@@ -24,6 +25,10 @@ pub struct Row {
     pub family: Option<String>,
     /// How many newer stored images there are of the base's family and flavour.
     pub freshness: Option<Freshness>,
+    /// Of the images that are equal in content, which is the base proper, and which is each of what that is built on: as the
+    /// base's lineage. Empty where the verdict is another.
+    #[serde(default)]
+    pub proper: Vec<Proper>,
     /// Where the image's contents come from: the oldest ancestor first, what is new last. The sums are those of the image.
     pub made_of: Vec<MadeOf>,
     /// Images of the report whose base this one is.
@@ -46,9 +51,12 @@ impl Row {
     pub fn of(finding: Finding, fleet: &Fleet) -> Self {
         let base = finding.base.as_ref();
         let of_base = base.filter(|_| finding.verdict == Verdict::Base);
+        let proper = of_base.map(|base| propers(base, fleet)).unwrap_or_default();
+        let names = proper.first().map(|proper| &proper.names).or(base.map(|base| &base.names));
         Self {
-            family: base.and_then(|base| family(&base.names)),
+            family: names.and_then(|names| family(names)),
             freshness: of_base.and_then(|base| fleet.freshness(&finding.image.id, base)),
+            proper,
             made_of: Vec::new(),
             children: 0,
             is_base: false,
@@ -57,6 +65,39 @@ impl Row {
             change: None,
             finding,
         }
+    }
+
+    /// Returns the names of the base proper: not those of images that were made of it and have the same files.
+    pub fn base_names(&self) -> &[String] {
+        let all = self.finding.base.as_ref().map(|base| &base.names);
+        self.proper.first().map(|proper| &proper.names).or(all).map_or(&[], |names| names)
+    }
+
+    /// Returns the names of what the base is built on, likewise.
+    pub fn lineage_names(&self) -> impl Iterator<Item = &String> {
+        let lineage = self.finding.base.iter().flat_map(|base| &base.lineage);
+        let proper = self.proper.iter().skip(1).map(Some).chain(std::iter::repeat(None));
+        lineage.zip(proper).flat_map(|(kin, proper)| proper.map_or(&kin.names, |proper| &proper.names))
+    }
+
+    /// Returns when the base was made, likewise.
+    pub fn base_created(&self) -> Option<&str> {
+        match self.proper.first() {
+            Some(proper) => proper.created.as_deref(),
+            None => self.finding.base.as_ref()?.created(),
+        }
+    }
+}
+
+/// Says it of a base and of what it is built on.
+fn propers(base: &Base, fleet: &Fleet) -> Vec<Proper> {
+    let base_images = base.images.iter().map(|member| member.id).collect();
+    let images = [base_images].into_iter().chain(base.lineage.iter().map(|kin| kin.images.clone()));
+    let ties: Vec<Tie> = images.map(|images: Vec<ImageId>| Tie::of(fleet, images.into_iter())).collect();
+    // Of what was stored after this look at the fleet nobody can say more than is found.
+    match ties.iter().all(|tie| !tie.own.is_empty()) {
+        true => ties.iter().map(Tie::proper).collect(),
+        false => Vec::new(),
     }
 }
 
@@ -111,11 +152,13 @@ pub enum Rule {
     ConfidenceTooLow,
     /// It holds a file that the policy forbids.
     FileForbidden,
+    /// The policy does not ask it.
+    Exempt,
 }
 
 impl Rule {
     /// All rules, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BaseUnknown,
         Self::BaseUncertain,
         Self::BaseOutdated,
@@ -124,6 +167,7 @@ impl Rule {
         Self::BaseTooOld,
         Self::ConfidenceTooLow,
         Self::FileForbidden,
+        Self::Exempt,
     ];
 
     /// The rule as it is written everywhere.
@@ -137,6 +181,7 @@ impl Rule {
             Self::BaseTooOld => "base-too-old",
             Self::ConfidenceTooLow => "confidence-too-low",
             Self::FileForbidden => "file-forbidden",
+            Self::Exempt => "exempt",
         }
     }
 }
@@ -151,6 +196,17 @@ pub enum Level {
     Warning,
     /// A policy is broken.
     Error,
+}
+
+impl Level {
+    /// The level as it is written everywhere.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Makes rows.

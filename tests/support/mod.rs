@@ -159,3 +159,19 @@ pub fn fleet() -> World {
 pub fn second() -> Image {
     Image::new("base:2").created("2026-06-01T00:00:00Z").layer(files("usr/lib/second", BASE_FILES))
 }
+
+/// The errors that a policy finds on a day, and the exit status.
+pub fn offences(world: &World, policy: &str, day: &str) -> (Vec<String>, i32) {
+    std::fs::write(world.path("policy.toml"), policy).unwrap();
+    let ran = world.run(&["report", "--json", "--policy", "policy.toml", "--as-of", day]);
+    let mut told = Vec::new();
+    for row in lines(&ran.stdout) {
+        for remark in row["remarks"].as_array().unwrap() {
+            if remark["level"] == "error" {
+                let [name, rule] = [&row["source"], &remark["rule"]].map(|text| text.as_str().unwrap());
+                told.push(format!("{name} {rule}"));
+            }
+        }
+    }
+    (told, ran.status)
+}

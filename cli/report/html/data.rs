@@ -168,7 +168,7 @@ fn image<'a>(row: &'a Row, overview: &Overview, told: &mut Told) -> Image<'a> {
         family: family.as_deref().map(plain),
         is: overview.is_base(row),
         on: base.filter(|_| finding.verdict == Verdict::Base).and_then(|base| overview.base_of(&base.names)),
-        base: base.map(|base| under(base, told)),
+        base: base.map(|base| under(base, row.base_created(), told)),
         newer: freshness.as_ref().map(|fresh| fresh.newer),
         newest: newest.map(|newest| (told.names(&newest.names), plain(&newest.created))),
         cover: cover.iter().map(|part| held(part, told)).collect(),
@@ -187,11 +187,11 @@ fn changed(change: &Change, told: &mut Told) -> Changed {
     Changed { kind: change.kind, was }
 }
 
-fn under<'a>(base: &'a Base, told: &mut Told) -> Under<'a> {
+fn under<'a>(base: &'a Base, created: Option<&'a str>, told: &mut Told) -> Under<'a> {
     let files = &base.files;
     Under {
         names: told.names(&base.names),
-        created: base.created().map(plain),
+        created: created.map(plain),
         share: rounded(base.containment),
         contents: (base.contents.present, base.contents.total),
         files: [files.total, files.same, files.moved, files.modified, files.deleted],

@@ -29,6 +29,10 @@ impl GateView {
         let file = path(gate.policy.file_name().unwrap_or_default().as_encoded_bytes());
         let all = counted(gate.images, "image");
         let verdict = match gate.offenders {
+            _ if gate.images == 0 => format!("Not met: no image was asked what {file} asks"),
+            0 if !gate.idle.is_empty() => {
+                format!("Not met: no stored image is meant by {}", plain(&gate.idle.join(", ")))
+            }
             0 if gate.images == 1 => format!("The {all} meets {file}"),
             0 => format!("All {all} meet {file}"),
             1 => format!("1 of {all} breaks {file}"),
@@ -40,7 +44,7 @@ impl GateView {
             exempt => format!("{} are exempt", count(exempt)),
         };
         Self {
-            is_met: gate.offenders == 0,
+            is_met: gate.is_met(),
             verdict,
             exempt,
             offences: remarks(overview, |level| level == Level::Error),
@@ -75,5 +79,6 @@ pub fn label(rule: Rule) -> &'static str {
         Rule::BaseTooOld => "Base too old",
         Rule::ConfidenceTooLow => "Confidence too low",
         Rule::FileForbidden => "Forbidden file",
+        Rule::Exempt => "Exempt",
     }
 }

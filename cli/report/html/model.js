@@ -20,6 +20,7 @@ const RULES = {
     "base-too-old": "Base too old",
     "confidence-too-low": "Confidence too low",
     "file-forbidden": "Forbidden file",
+    "exempt": "Exempt",
 };
 const ruleLabel = (rule) => RULES[rule] ?? rule;
 const CHANGES = { "fell-behind": "Fell behind", moved: "Moved", "came-back": "Came back", new: "New" };

@@ -366,11 +366,7 @@ pub fn remarks(overview: &Overview, is_meant: impl Fn(Level) -> bool) -> Vec<Rem
     let row = |((rule, level), images): (&(Rule, Level), &u64)| RemarkRow {
         rule: rule.word(),
         label: label(*rule),
-        level: match level {
-            Level::Note => "note",
-            Level::Warning => "warning",
-            Level::Error => "error",
-        },
+        level: level.word(),
         images: count(*images),
     };
     overview.remarks.iter().filter(|((_, level), _)| is_meant(*level)).map(row).collect()

@@ -18,8 +18,14 @@ impl Index {
     /// The text is a reference (the image it was last seen to stand for on each platform), an image ID, a manifest
     /// digest, a diff ID or the digest of a compressed layer; of an id, four digits suffice if no other has them.
     pub fn resolve(&self, text: &str) -> Result<Subject> {
+        self.resolve_for(text, None)
+    }
+
+    /// Returns the same of the images for a platform, where one is wanted, and of all layers.
+    pub fn resolve_for(&self, text: &str, wanted: Option<&Platform>) -> Result<Subject> {
+        let fits = |platform: &Platform| wanted.is_none_or(|wanted| platform.fits(wanted));
         let mut platforms: BTreeSet<Platform> = BTreeSet::new();
-        let named = self.images_named(text)?.into_iter();
+        let named = self.images_named(text)?.into_iter().filter(|(_, platform, _)| fits(platform));
         let last_seen = named.filter(|(_, platform, _)| platforms.insert(platform.clone()));
         let subjects: Vec<_> = last_seen
             .map(|(image, platform, _)| (Subject::Image(image), format!("{image} ({platform})")))
@@ -28,12 +34,16 @@ impl Index {
             return only_one(text, subjects);
         }
         let digits = digits_of(text)?;
-        let images = self.images_abbreviated(digits)?;
+        let mut images = BTreeSet::new();
+        for id in self.images_abbreviated(digits)? {
+            let is_meant = self.image(&id)?.is_some_and(|image| fits(&image.platform));
+            images.extend(is_meant.then_some(Subject::Image(id)));
+        }
         let subjects = if images.is_empty() { self.layers_abbreviated(digits)? } else { images };
         only_one(text, subjects.iter().map(|subject| (*subject, subject.to_string())).collect())
     }
 
-    fn images_abbreviated(&self, digits: &str) -> Result<BTreeSet<Subject>> {
+    fn images_abbreviated(&self, digits: &str) -> Result<BTreeSet<ImageId>> {
         let mut images = BTreeSet::new();
         for (segment, number, _) in self.abbreviated(Section::ImageIds, None, digits)? {
             let at = State::at(segment, number);
@@ -48,8 +58,7 @@ impl Index {
                 images.insert(self.image_at(at)?.id);
             }
         }
-        let images: BTreeSet<ImageId> = images;
-        Ok(images.into_iter().map(Subject::Image).collect())
+        Ok(images)
     }
 
     fn layers_abbreviated(&self, digits: &str) -> Result<BTreeSet<Subject>> {
