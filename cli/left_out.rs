@@ -27,6 +27,11 @@ impl LeftOut {
         self.0.entry(what).or_insert(error);
     }
 
+    /// Returns what could not be read, as people know it.
+    pub fn names(&self, published: &Published) -> impl Iterator<Item = String> {
+        self.0.keys().map(|what| told(published, what))
+    }
+
     /// Tells and counts it, and returns how that ends.
     pub fn tell(self, published: &Published) -> Status {
         if self.0.is_empty() {

@@ -38,7 +38,7 @@ use crate::args::{self, Global};
 use crate::day::{AsOf, Day};
 use crate::error::{Mistake, Status, is_closed_pipe};
 use crate::left_out::LeftOut;
-use crate::output::{counted, path, plain};
+use crate::output::{count, counted, path, plain};
 use crate::pattern::Pattern;
 use crate::policy::{Judge, Policy};
 use crate::progress::complain;
@@ -55,6 +55,9 @@ use outputs::Outputs;
 use shared::Shared;
 use spool::{Basis, Spool};
 use standing::{Children, Standing};
+
+/// What could not be read is named up to so many; standard error has all.
+const LEFT_OUT_NAMED_MAX: usize = 10;
 
 /// A report, as formats see it.
 pub struct Report {
@@ -74,6 +77,8 @@ pub struct Report {
     pub gate: Option<Gate>,
     /// Images of the earlier report that are not stored any more, if there is one.
     pub gone: Option<Vec<Gone>>,
+    /// Images of which there is no row and layers of which nothing is told, for they could not be read.
+    pub left_out: Vec<String>,
     /// The file of the earlier report, where it was compared with one.
     pub earlier: Option<String>,
     /// Whether rows say already what is remarked and what changed.
@@ -98,6 +103,7 @@ impl Report {
             shared: None,
             gate: None,
             gone: None,
+            left_out: Vec::new(),
             earlier: None,
             is_told: false,
             old: None,
@@ -154,6 +160,17 @@ impl Report {
         gate.tell(self, outputs.tells_people() && !is_closed)
     }
 
+    /// Says what the report lacks; nothing if it is whole.
+    pub fn lack(&self) -> Option<String> {
+        let named = self.left_out.iter().take(LEFT_OUT_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+        let more = match self.left_out.len().saturating_sub(LEFT_OUT_NAMED_MAX) {
+            0 => String::new(),
+            more => format!(", and {} more", count(more as u64)),
+        };
+        (!self.left_out.is_empty())
+            .then(|| format!("Incomplete, for these could not be read and are left out: {named}{more}"))
+    }
+
     /// Returns the image of the report that one is built on directly. Nobody stands on himself, whatever is between.
     pub fn parent(&self, image: &ImageId) -> Option<ImageId> {
         self.standing.parent(image)
@@ -181,10 +198,12 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         &command.selection,
         AsOf::told(command.as_of)?.map(|told| told.day),
     )?;
-    if images.is_empty() && old.is_none() {
-        if !published.tell_if_empty() {
-            complain("no stored image is meant\nhint: layerprint list shows what is stored");
-        }
+    let is_empty = images.is_empty() && old.is_none();
+    if is_empty && !published.tell_if_empty() {
+        complain("no stored image is meant\nhint: layerprint list shows what is stored");
+    }
+    // Files are written all the same, or those of an earlier run would be taken for what was asked now.
+    if is_empty && outputs.first_file().is_none() {
         return Ok(Status::Nothing);
     }
     let workers = workers(command.jobs)?;
@@ -213,10 +232,13 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         workers.install(judge)
     };
     report.judge = command.policy.as_deref().zip(policy).map(judge).transpose()?;
+    report.left_out = failed.iter().map(|trouble| trouble.source.clone()).collect();
+    report.left_out.extend(left_out.names(&published));
     let told = report.tell(command, &outputs)?;
     report.spool.remove()?;
     let failed = if failed.is_empty() { Status::Done } else { Status::Failed };
-    Ok(failed.max(left_out.tell(&published)).max(told))
+    let found = if is_empty { Status::Nothing } else { Status::Done };
+    Ok(failed.max(found).max(left_out.tell(&published)).max(told))
 }
 
 /// What ages are counted to: as told, else when something was last stored, so that the same store gives the same report. A gate

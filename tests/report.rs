@@ -329,6 +329,21 @@ fn a_report_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn what_an_earlier_run_wrote_does_not_stay_where_nothing_is_meant() {
+    let world = fleet();
+    let files = ["all.html", "all.csv", "all.jsonl", "all.md", "all.sarif", "all.cdx.json", "all.txt"];
+    let outputs: Vec<&str> = files.iter().flat_map(|file| ["-o", file]).collect();
+    good(&world, &[&["report"], &outputs[..]].concat());
+    let none = world.run(&[&["report", "shp*"], &outputs[..]].concat());
+    assert_eq!((none.status, none.stdout.as_str()), (1, ""));
+    assert!(none.stderr.contains("no stored image is meant\n"), "{}", none.stderr);
+    for file in files {
+        let text = fs::read_to_string(world.path(file)).unwrap();
+        assert!(!text.contains("shop:1"), "{file}");
+    }
+}
+
+#[test]
 fn an_image_that_cannot_be_read_is_told_and_stops_no_other() {
     let world = fleet();
     let rows = lines(&good(&world, &["report", "--json"]));
@@ -349,6 +364,13 @@ fn an_image_that_cannot_be_read_is_told_and_stops_no_other() {
         assert_eq!(status, if failed > 0 { 2 } else { 0 }, "{stderr}");
         assert_eq!(told + failed, rows.len(), "{stderr}");
         told_of += usize::from(failed > 0 && told > 0);
+        if failed > 0 {
+            let text = world.run(&["report"]).stdout;
+            assert!(text.contains("\nIncomplete, for these could not be read and are left out: "), "{text}");
+            let sarif = world.run(&["report", "--format", "sarif"]).stdout;
+            let sarif: Value = serde_json::from_str(&sarif).unwrap();
+            assert_eq!(sarif["runs"][0]["invocations"][0]["executionSuccessful"], false);
+        }
     }
     assert!(told_of > 0, "some damage must have been in what is read");
 }

@@ -19,13 +19,12 @@ pub fn held(policy: &Policy, subject: &Subject) -> Vec<Held> {
         entries.filter(move |entry| entry.content().is_some_and(|held| held.id == content))
     };
     let held = policy.files.iter().enumerate().filter_map(|(file, forbidden)| {
-        let seen: Vec<String> = in_view(forbidden.content).map(|(bytes, _)| path(bytes)).collect();
+        let seen: BTreeSet<String> = in_view(forbidden.content).map(|(bytes, _)| path(bytes)).collect();
         if !seen.is_empty() {
-            return Some(Held { file, paths: seen, is_visible: true });
+            return Some(Held::at(file, &seen, true));
         }
         let hidden: BTreeSet<String> = in_layers(forbidden.content).map(|entry| path(&entry.path)).collect();
-        let is_held = !hidden.is_empty();
-        is_held.then(|| Held { file, paths: hidden.into_iter().collect(), is_visible: false })
+        (!hidden.is_empty()).then(|| Held::at(file, &hidden, false))
     });
     held.collect()
 }

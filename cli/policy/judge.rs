@@ -3,7 +3,7 @@
 //! What is asked of bases is told in `bases`; here is what is asked of all images, and who is not asked.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use layerprint_query::{Level, Remark, Row, Rule};
 use layerprint_store::id::ImageId;
@@ -24,10 +24,20 @@ pub struct Judge {
 pub struct Held {
     /// Its place in [`Policy::files`].
     pub file: usize,
-    /// Where it stands; where only hidden copies are left, in the layers that hold them.
-    pub paths: Vec<String>,
+    /// The first places where it stands; where only hidden copies are left, in the layers that hold them.
+    paths: Vec<String>,
+    /// How many more there are.
+    more: usize,
     /// True if a container sees it.
-    pub is_visible: bool,
+    is_visible: bool,
+}
+
+impl Held {
+    /// Keeps of the places, which are sorted, no more than is told: an image may have a hundred thousand.
+    pub fn at(file: usize, places: &BTreeSet<String>, is_visible: bool) -> Self {
+        let paths: Vec<String> = places.iter().take(PATHS_TOLD).cloned().collect();
+        Self { file, more: places.len() - paths.len(), paths, is_visible }
+    }
 }
 
 /// Paths that a message names.
@@ -103,9 +113,9 @@ impl Judge {
 
     fn holding(&self, held: &Held) -> Remark {
         let file = &self.policy.files[held.file];
-        let mut paths = held.paths.iter().take(PATHS_TOLD).cloned().collect::<Vec<_>>().join(", ");
-        if held.paths.len() > PATHS_TOLD {
-            paths += &format!(" and {} more", held.paths.len() - PATHS_TOLD);
+        let mut paths = held.paths.join(", ");
+        if held.more > 0 {
+            paths += &format!(" and {} more", held.more);
         }
         let (level, hidden) = match held.is_visible {
             true => (Level::Error, ""),

@@ -11,7 +11,7 @@ use crate::args::Global;
 use crate::day::{AsOf, Day};
 use crate::error::Status;
 use crate::left_out::LeftOut;
-use crate::output::{counted, path as text, plain};
+use crate::output::{count, counted, path as text, plain};
 use crate::policy::{Held, Judge, Policy, tell_idle};
 use crate::progress::{bar, complain};
 use crate::store::Published;
@@ -33,6 +33,8 @@ pub struct Gate {
     pub named: Vec<Offender>,
     /// Patterns that were typed and mean no stored image.
     pub idle: Vec<String>,
+    /// How many images and layers could not be read, and asked.
+    pub left_out: u64,
     /// What ages and exemptions are counted to.
     pub as_of: AsOf,
 }
@@ -70,8 +72,7 @@ pub fn judge(
                 true => holding.paths.iter().map(|bytes| text(bytes)).collect(),
                 false => hidden.map(|bytes| text(bytes)).collect(),
             };
-            let paths = paths.into_iter().collect();
-            held.entry(holding.image.id).or_default().push(Held { file, paths, is_visible });
+            held.entry(holding.image.id).or_default().push(Held::at(file, &paths, is_visible));
         }
     }
     let files = held.values().flatten().map(|held| held.file).collect();
@@ -109,6 +110,7 @@ impl Gate {
             exempt: 0,
             named: Vec::new(),
             idle: report.idle.clone(),
+            left_out: report.left_out.len() as u64,
             as_of: report.counted_to,
         };
         for row in report.rows() {
@@ -135,7 +137,7 @@ impl Gate {
 
     /// Returns true if all that was meant was asked, and nobody breaks the policy. Where nobody was asked, nobody meets it.
     pub fn is_met(&self) -> bool {
-        self.images > 0 && self.offenders == 0 && self.idle.is_empty()
+        self.images > 0 && self.offenders == 0 && self.idle.is_empty() && self.left_out == 0
     }
 
     /// Says it in a sentence.
@@ -152,8 +154,12 @@ impl Gate {
             [] => String::new(),
             idle => format!("; not met for {}: no stored image is meant", idle.join(", ")),
         };
+        let left_out = match self.left_out {
+            0 => String::new(),
+            left_out => format!("; not met for {} that could not be read", count(left_out)),
+        };
         let exempt = if self.exempt == 0 { String::new() } else { format!("; {} exempt", self.exempt) };
-        format!("policy {}: {broken}{idle}{exempt}; as of {}", self.policy.display(), self.as_of)
+        format!("policy {}: {broken}{idle}{left_out}{exempt}; as of {}", self.policy.display(), self.as_of)
     }
 
     /// Says it with who breaks the policy, unless it was read on the page, and returns how it ends.

@@ -27,6 +27,9 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let summary = Summary::of(report)?;
     let (images, size) = (counted(summary.images, "image"), bytes(summary.content_bytes));
     writeln!(out, "## What {images} are built on\n\n{images}, {size}, as of {}.", report.as_of)?;
+    if let Some(lack) = report.lack() {
+        writeln!(out, "\n{}", code(&lack))?;
+    }
     gate(report, out)?;
     if let Some(changes) = Changes::of(report)? {
         write_changes(&changes, out)?;

@@ -49,7 +49,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     }
     let run = Run {
         tool: tool(),
-        invocations: [invocation(remarks.saturating_sub(RESULTS_MAX))],
+        invocations: [invocation(remarks.saturating_sub(RESULTS_MAX), report.lack())],
         column_kind: "unicodeCodePoints",
         properties: json!({"asOf": report.as_of.to_string(), "images": images}),
         results: Streamed::new(results(report)),
@@ -84,14 +84,17 @@ fn rule(rule: Rule) -> Value {
     })
 }
 
-fn invocation(left_out: u64) -> Value {
-    if left_out == 0 {
-        return json!({"executionSuccessful": true});
+fn invocation(further: u64, lack: Option<String>) -> Value {
+    let further = (further > 0).then(|| {
+        format!("{} further results are left out: code hosts take {RESULTS_MAX} at most", count(further))
+    });
+    let notification = |level: &str, text: &str| json!({"level": level, "message": {"text": message(text)}});
+    let told = lack.iter().map(|text| notification("error", text));
+    let told: Vec<Value> = told.chain(further.iter().map(|text| notification("warning", text))).collect();
+    match told[..] {
+        [] => json!({"executionSuccessful": true}),
+        _ => json!({"executionSuccessful": lack.is_none(), "toolExecutionNotifications": told}),
     }
-    let all =
-        format!("{} further results are left out: code hosts take {RESULTS_MAX} at most", count(left_out));
-    let notification = json!({"level": "warning", "message": {"text": all}});
-    json!({"executionSuccessful": true, "toolExecutionNotifications": [notification]})
 }
 
 /// The worst first, for a code host shows no more than some thousands of them.
@@ -166,7 +169,7 @@ mod tests {
     fn what_is_left_out_is_told_and_the_log_is_valid() {
         let run = Run {
             tool: tool(),
-            invocations: [invocation(1234)],
+            invocations: [invocation(1234, None)],
             column_kind: "unicodeCodePoints",
             properties: json!({}),
             results: Streamed::new(std::iter::empty::<anyhow::Result<Value>>()),

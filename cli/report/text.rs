@@ -20,6 +20,9 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let summary = Summary::of(report)?;
     let (images, size) = (counted(summary.images, "image"), bytes(summary.content_bytes));
     writeln!(out, "{BOLD}{images}, {size}, as of {}{BOLD:#}\n", report.as_of)?;
+    if let Some(lack) = report.lack() {
+        writeln!(out, "{BOLD}{}{BOLD:#}\n", plain(&lack))?;
+    }
     if let Some(changes) = Changes::of(report)? {
         write_changes(out, &changes)?;
     }

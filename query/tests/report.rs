@@ -1,7 +1,7 @@
 //! Stories of what a whole fleet says of one image: how fresh its base is, and what it is made of.
 
 use crate::common::{Image, Layer, Stored, image, store};
-use layerprint_query::{Fleet, Row, Rows};
+use layerprint_query::{Fleet, Proper, Row, Rows};
 use serde_json::{Value, json};
 
 /// A release with a name and a day, and files of its own.
@@ -47,6 +47,23 @@ fn newer_is_what_was_made_later_of_the_same_flavour_and_no_earlier_version() {
     assert_eq!(freshness(&base, &others), json!(["debian", 0, null]), "as fresh as its last build");
     assert_eq!(freshness(&base, &others[..7]), json!(["debian", 2, ["debian:13.0"]]));
     assert_eq!(freshness(&base, &[]), json!(["debian", 0, null]));
+}
+
+#[test]
+fn what_was_made_of_a_base_and_has_its_files_makes_it_no_fresher() {
+    let base = release("corp/team/base:1", "2025-01-01", 0);
+    let newer = release("corp/team/base:2", "2025-06-01", 1);
+    let made_of_it = release("web:1", "2025-12-01", 0);
+    let others = [newer, made_of_it];
+    assert_eq!(freshness(&base, &others), json!(["corp/team/base", 1, ["corp/team/base:2"]]));
+
+    // Without dates nobody knows which of the two was first.
+    let undated = |name: &str| release(name, "1970-01-01", 0);
+    let app = app(&undated("corp/team/base:1"));
+    let stored = store([&undated("corp/team/base:1"), &undated("web:1"), &app]);
+    let told = row(&stored, &app).proper;
+    let names = ["corp/team/base:1", "web:1"].map(str::to_owned).to_vec();
+    assert_eq!(told, [Proper { names, created: None, is_dated: false }]);
 }
 
 #[test]

@@ -22,6 +22,8 @@ const NAMED_MAX: usize = 3;
 /// The first screen.
 pub struct First {
     pub lead: String,
+    /// What the page lacks; empty if it is whole.
+    pub lack: String,
     /// All images, each once.
     pub bar: Vec<Piece>,
     /// The same pieces in figures, after the figure of all.
@@ -52,6 +54,7 @@ impl First {
     pub fn of(report: &Report, overview: &Overview, ages: &Ages) -> Self {
         Self {
             lead: lead(overview, ages),
+            lack: report.lack().map(|lack| plain(&lack).into_owned()).unwrap_or_default(),
             bar: bar(overview),
             tiles: tiles(overview),
             steps: steps(report, overview),

@@ -33,6 +33,9 @@ impl GateView {
             0 if !gate.idle.is_empty() => {
                 format!("Not met: no stored image is meant by {}", plain(&gate.idle.join(", ")))
             }
+            0 if gate.left_out > 0 => {
+                format!("Not met: {} that could not be read", count(gate.left_out))
+            }
             0 if gate.images == 1 => format!("The {all} meets {file}"),
             0 => format!("All {all} meet {file}"),
             1 => format!("1 of {all} breaks {file}"),
