@@ -61,6 +61,9 @@ fn csv_is_read_back_by_a_parser_and_no_cell_is_a_formula() {
     let rows = world.json(&["report", "--json"]);
     assert_eq!(records.len(), rows.len());
     let column = |name: &str| header.iter().position(|title| title == name).unwrap();
+    let documented = include_str!("../docs/report.md");
+    let is_told = |name: &&str| documented.contains(&format!("`{name}`"));
+    assert_eq!(header.iter().filter(|name| !is_told(name)).collect::<Vec<_>>(), [""; 0]);
     for (record, row) in records.iter().zip(&rows) {
         let source = row["source"].as_str().unwrap();
         let escaped = || source.replace('\n', "\\n").replace('\u{1b}', "\\u{1b}");
