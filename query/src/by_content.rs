@@ -6,6 +6,7 @@ use crate::agree::agree;
 use crate::choose::Choice;
 use crate::compare::{compare_trees, telling_trees};
 use crate::confidence::{Grounds, confidence};
+use crate::created;
 use crate::family::{doubtful, uncommon};
 use crate::find::{Answer, Figures, Image, new};
 use crate::finding::{Evidence, Finding, Kin, RunnerUp, Verdict};
@@ -59,6 +60,10 @@ impl ByContent<'_> {
             rival_score: rival.map(|rival| rival.score),
             contradiction: contradiction.map(|names| names.join(", ")),
             image: &self.image.record,
+            is_later: created::are_all_later(
+                &self.reader.tie(&record.set_id, &self.image.record.platform)?,
+                &self.image.record,
+            ),
             uncommon: uncommon(self.weighing, choice.weighed),
             below: self.below(files.moved_to.as_deref()),
         });

@@ -25,8 +25,10 @@ pub struct Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
-    /// More newer images than its base are stored, or its base is not known any more.
+    /// More newer images than its base are stored.
     FellBehind,
+    /// Its base is not known any more.
+    LostBase,
     /// It is built on another base.
     Moved,
     /// Its base was outdated or not known, and is the newest of its family.
@@ -39,12 +41,14 @@ pub enum ChangeKind {
 
 impl ChangeKind {
     /// All kinds: what is bad first.
-    pub const ALL: [Self; 5] = [Self::FellBehind, Self::Moved, Self::CameBack, Self::New, Self::Gone];
+    pub const ALL: [Self; 6] =
+        [Self::FellBehind, Self::LostBase, Self::Moved, Self::CameBack, Self::New, Self::Gone];
 
     /// The kind as it is written everywhere.
     pub fn word(self) -> &'static str {
         match self {
             Self::FellBehind => "fell-behind",
+            Self::LostBase => "lost-base",
             Self::Moved => "moved",
             Self::CameBack => "came-back",
             Self::New => "new",
@@ -91,7 +95,7 @@ impl Before {
 
     fn kind(&self, now: &Self) -> Option<ChangeKind> {
         if !now.has_base() {
-            return self.has_base().then_some(ChangeKind::FellBehind);
+            return self.has_base().then_some(ChangeKind::LostBase);
         }
         let is_other = !self.has_base() || !self.shares_base(now);
         let is_kin = !self.has_base() || !is_other || family(&self.was.base) == family(&now.was.base);
@@ -146,7 +150,7 @@ mod tests {
             (("debian:12", 1), ("debian:12", 1), None),
             (("debian:12", 2), ("debian:12", 1), None),
             (("debian:12", 0), ("debian:12", 1), Some(behind)),
-            (("debian:12", 0), ("", 0), Some(behind)),
+            (("debian:12", 0), ("", 0), Some(ChangeKind::LostBase)),
             (("debian:12", 3), ("debian:12", 0), Some(back)),
             (("debian:12", 3), ("debian:13", 0), Some(back)),
             (("debian:12", 3), ("debian:13", 1), Some(moved)),

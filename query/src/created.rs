@@ -3,16 +3,28 @@
 //! Reads the RFC 3339 dates that builders write, and knows which of them mean nothing: builds that can be repeated put
 //! the epoch or another fixed day there. A date is a statement, not a proof; what rests on it is left to others.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use layerprint_store::ImageRecord;
 
 /// Container images began with Docker, in this year. Earlier dates are placeholders: year 1, 1970, 1980.
 const YEAR_MIN: i16 = 2013;
+const DAY_S: i64 = 86_400;
 
 /// Returns true if both say when they were made, and the first was made later.
 pub(crate) fn is_after(image: &ImageRecord, other: &ImageRecord) -> bool {
     made(image).zip(made(other)).is_some_and(|(image, other)| image > other)
+}
+
+/// Returns true if all others, of which there are some, were made more than a day after an image, by what they say. Clocks differ,
+/// and pipelines build a base and what is built on it in any order within a night.
+pub(crate) fn are_all_later(others: &[Arc<ImageRecord>], image: &ImageRecord) -> bool {
+    let is_later = |other: &Arc<ImageRecord>| {
+        made(other).zip(made(image)).is_some_and(|(other, image)| other - image > DAY_S)
+    };
+    !others.is_empty() && others.iter().all(is_later)
 }
 
 /// Returns true if both say when they were made.

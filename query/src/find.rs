@@ -59,19 +59,37 @@ impl Image {
 /// Finds what an image is built on, with what was read for others.
 pub(crate) fn find_with(reader: &Reader, image: &Image, source: &str) -> Result<Finding> {
     let answer = Answer { reader, image, source };
-    let mut finding = match stored_below(reader, &image.record)? {
+    let mut finding = match stored_below(reader, &image.record, &image.record)? {
         Some(record) => answer.by_layers(record)?,
-        None => answer.by_content()?,
+        None => match twin(reader, &image.record)? {
+            Some((twin, record)) => answer.by_twin(&twin, record)?,
+            None => answer.by_content()?,
+        },
     };
     finding.cover = cover::of_finding(reader, &image.record, &image.files, &finding)?;
     Ok(finding)
 }
 
-/// Returns the largest stored image whose layers are the lowest of another.
-fn stored_below(reader: &Reader, image: &ImageRecord) -> Result<Option<Arc<ImageRecord>>> {
-    for record in reader.by_chain(&image.layers)? {
+/// Returns the largest stored image whose layers are the lowest of those, and that may be the base of an image.
+fn stored_below(
+    reader: &Reader,
+    layers: &ImageRecord,
+    image: &ImageRecord,
+) -> Result<Option<Arc<ImageRecord>>> {
+    for record in reader.by_chain(&layers.layers)? {
         if is_candidate(reader, image, &record)? {
             return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns a stored image with the same contents whose base its layers tell, and that base: who squashed it changed no file.
+fn twin(reader: &Reader, image: &ImageRecord) -> Result<Option<(Arc<ImageRecord>, Arc<ImageRecord>)>> {
+    for twin in reader.tie(&image.set_id, &image.platform)? {
+        let below = stored_below(reader, &twin, image)?;
+        if let Some(record) = below.filter(|record| record.set_id != image.set_id) {
+            return Ok(Some((twin, record)));
         }
     }
     Ok(None)
@@ -88,15 +106,28 @@ impl Answer<'_> {
     /// About the stored image whose layers are the lowest of this one. What it shares is counted and judges nothing: an image
     /// may hide nearly all of its base, and is built on it all the same.
     fn by_layers(&self, record: Arc<ImageRecord>) -> Result<Finding> {
+        let reason = "its lowest layers are exactly those of the base (chain ID)".to_owned();
+        self.certain(record, Evidence::ChainId, reason)
+    }
+
+    /// About the base of an image with the very same contents, which is known by its layers.
+    fn by_twin(&self, twin: &ImageRecord, record: Arc<ImageRecord>) -> Result<Finding> {
+        let names = self.reader.names_of(&twin.id)?.join(", ");
+        let reason = format!(
+            "it has the contents of {names}, whose lowest layers are exactly those of the base (chain ID)"
+        );
+        self.certain(record, Evidence::Content, reason)
+    }
+
+    fn certain(&self, record: Arc<ImageRecord>, evidence: Evidence, reason: String) -> Result<Finding> {
         let overlap = count(self.reader, record, &self.image.files)?;
         let tree = self.reader.tree(&overlap.record)?;
         let files = compare_trees(&tree, &self.image.files);
         let lineage = lineage::lineage(self.reader, &self.image.record, &overlap.record)?;
         let lambda = rank::lambda(overlap.containment().clamp(rank::RETENTION.0, rank::RETENTION.1));
-        let figures = Figures { evidence: Evidence::ChainId, score: rank::score(&overlap, lambda), lambda };
+        let figures = Figures { evidence, score: rank::score(&overlap, lambda), lambda };
         let base = self.base(&overlap, &figures, &[], files, lineage)?;
         let new = new(&self.image.files.tree, &[&tree]);
-        let reason = "its lowest layers are exactly those of the base (chain ID)".to_owned();
         let blank = self.blank(Verdict::Base, reason)?;
         Ok(Finding { base: Some(base), new, confidence: 1.0, ..blank })
     }

@@ -55,6 +55,8 @@ pub(crate) struct Case<'a> {
     /// The names of another candidate that is there beside the choice.
     pub(crate) contradiction: Option<String>,
     pub(crate) image: &'a ImageRecord,
+    /// The choice, and whatever has the same contents, was made after the image.
+    pub(crate) is_later: bool,
     /// Share of the image's contents that stand in the folder to which the base's tree was moved.
     pub(crate) below: f64,
     /// Contents of the choice that are there and that no unrelated candidate has, and their bytes.
@@ -134,7 +136,17 @@ pub(crate) fn judge(case: &Case) -> (Verdict, String) {
     if case.rival_score.is_some_and(|rival| rank::is_draw(*score, rival)) {
         return (Verdict::Family, "another stored image fits exactly as well".into());
     }
-    (Verdict::Base, format!("{kept} of the base's contents are in it{}", either_way(choice, case.image)))
+    if case.is_later {
+        let reason = format!(
+            "{kept} of the best candidate's contents are in it, but that was made later: that may be built on this \
+             one, or both on something that is not stored"
+        );
+        return (Verdict::Family, reason);
+    }
+    if is_either_way(choice, case.image) {
+        return (Verdict::Family, EITHER_WAY.into());
+    }
+    (Verdict::Base, format!("{kept} of the base's contents are in it"))
 }
 
 /// Says what is left of a family's member.
@@ -163,12 +175,11 @@ fn sharing(lost: u64) -> String {
     )
 }
 
-/// What is to be said where nothing tells which of the two was first.
-fn either_way(choice: &Choice, image: &ImageRecord) -> &'static str {
+const EITHER_WAY: &str = "all of it is in the best candidate, which has more, and no dates tell whether it was slimmed from that \
+                          or that built on it";
+
+/// Returns true if nothing tells which of the two was first.
+fn is_either_way(choice: &Choice, image: &ImageRecord) -> bool {
     let stored = &choice.weighed.overlap.record;
-    if holds_all_and_more(&choice.weighed.overlap, image) && !created::are_known(stored, image) {
-        "; it has next to nothing else, and no dates tell whether it was slimmed from the base or the base built on it"
-    } else {
-        ""
-    }
+    holds_all_and_more(&choice.weighed.overlap, image) && !created::are_known(stored, image)
 }

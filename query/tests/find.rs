@@ -313,10 +313,58 @@ fn descendants_are_told_by_their_layers_or_by_dates() {
     let earlier = squashed.clone().created("2026-01-01T00:00:00Z");
     assert_eq!(store(&[earlier]).find(&base).reason, "88.2 % of the base's contents are in it", "slimmed");
     let finding = store(&[squashed.created("1970-01-01T00:00:00Z")]).find(&base);
+    assert_eq!(common::told(&finding), "family app1 content 300/340");
     assert_eq!(
         finding.reason,
-        "88.2 % of the base's contents are in it; it has next to nothing else, and no dates tell whether it was \
-         slimmed from the base or the base built on it"
+        "all of it is in the best candidate, which has more, and no dates tell whether it was slimmed from that or that \
+         built on it"
+    );
+}
+
+#[test]
+fn what_was_made_later_is_no_base() {
+    let image = app(debian(), 1).squashed();
+    let bases = |day: &str| store(&[debian().created(day)]);
+    let made = |day: &str| image.clone().created(day);
+    assert_eq!(
+        bases("2026-02-01T00:00:00Z").ask(&made("2026-02-01T00:00:00Z")),
+        "base debian:12 content 300/300"
+    );
+    assert_eq!(
+        bases("2026-02-01T12:00:00Z").ask(&made("2026-02-01T00:00:00Z")),
+        "base debian:12 content 300/300",
+        "of a night"
+    );
+    let finding = bases("2026-02-03T00:00:00Z").find(&made("2026-02-01T00:00:00Z"));
+    assert_eq!(common::told(&finding), "family debian:12 content 300/300");
+    assert_eq!(
+        finding.reason,
+        "100.0 % of the best candidate's contents are in it, but that was made later: that may be built on this one, or \
+         both on something that is not stored"
+    );
+    let rebuilt = debian().created("2026-02-03T00:00:00Z").rebuilt().named("debian:again");
+    let both = store(&[debian().created("2026-01-01T00:00:00Z"), rebuilt]);
+    assert_eq!(
+        both.ask(&made("2026-02-01T00:00:00Z")),
+        "base debian:12+debian:again content 300/300",
+        "one was there"
+    );
+}
+
+#[test]
+fn an_image_with_the_files_of_another_has_the_base_that_the_others_layers_tell() {
+    // Squashed with all of its files but one: without the other it would be the base.
+    let nearly = debian().named("nearly").layer(Layer::new().files("srv/1", 101, 0..39)).squashed();
+    let bases = store(&[debian(), app(debian(), 1), nearly.clone()]);
+    assert_eq!(
+        store(&[debian(), nearly]).ask(&app(debian(), 1).squashed()),
+        "base nearly content 339/339 <- debian:12 content"
+    );
+    let finding = bases.find(&app(debian(), 1).squashed());
+    assert_eq!(common::told(&finding), "base debian:12 content 300/300");
+    assert_eq!(
+        finding.reason,
+        "it has the contents of app1, whose lowest layers are exactly those of the base (chain ID)"
     );
 }
 
