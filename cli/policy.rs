@@ -12,9 +12,10 @@ mod until;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use layerprint_query::Level;
+use layerprint_query::{Level, repository_of};
 use layerprint_store::id::{ContentId, ImageId};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::input_hint;
 use crate::pattern::Pattern;
@@ -44,7 +45,7 @@ pub struct Policy {
 #[serde(deny_unknown_fields, default)]
 pub struct Bases {
     allow: Option<Vec<Pattern>>,
-    allow_families: Option<Vec<Words>>,
+    allow_families: Option<Vec<FamilyName>>,
     /// True if the base itself must be allowed, not something that it is built on.
     direct: bool,
     forbid: Vec<Pattern>,
@@ -104,6 +105,7 @@ impl TryFrom<f64> for Confidence {
 #[serde(deny_unknown_fields)]
 pub struct ForbiddenFile {
     /// The content.
+    #[serde(deserialize_with = "content")]
     pub content: ContentId,
     /// What it is, or why it is forbidden.
     pub reason: Words,
@@ -145,10 +147,43 @@ impl TryFrom<String> for Words {
     }
 }
 
+impl fmt::Display for FamilyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl fmt::Display for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The name of a family: a repository.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct FamilyName(String);
+
+impl TryFrom<String> for FamilyName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match repository_of(&text) {
+            _ if text.trim().is_empty() => Err("a text is empty".into()),
+            repository if repository != text => {
+                Err(format!("a family has no tag: write {repository}, or {text} in allow"))
+            }
+            _ => Ok(Self(text)),
+        }
+    }
+}
+
+/// Reads a content as it is written everywhere, or as `b3sum` prints it.
+fn content<'de, D: Deserializer<'de>>(text: D) -> Result<ContentId, D::Error> {
+    let text = String::deserialize(text)?;
+    let is_bare = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let told = if is_bare { format!("blake3:{}", text.to_ascii_lowercase()) } else { text };
+    told.parse().map_err(D::Error::custom)
 }
 
 /// Why there is no policy.
@@ -221,6 +256,10 @@ mod tests {
             ("[base]\nallow = [\"a\", \"\"]\n", "2:9: a pattern is empty: it is a name, "),
             ("[base]\nforbid = [\"  \"]\n", "2:10: a pattern is empty: "),
             ("[base]\nallow_families = [\"debian\", \"\"]\n", "2:18: a text is empty"),
+            (
+                "[base]\nallow_families = [\"debian:12\"]\n",
+                "2:18: a family has no tag: write debian, or debian:12 in allow",
+            ),
             ("[[exempt]]\nimages = []\nreason = \"r\"\n", "2:10: no image is named"),
             ("[[exempt]]\nimages = [\"a\", \"\"]\nreason = \"r\"\n", "2:10: a pattern is empty: "),
             ("[[exempt]]\nimages = [\"a\"]\nreason = \"\"\n", "3:10: a text is empty"),
@@ -241,6 +280,10 @@ mod tests {
         assert!(matches!(Policy::read(&path), Err(PolicyError::Io { .. })));
         fs::write(&path, format!("[[file]]\ncontent = \"{}\"\nreason = \"x\"\n", ContentId::EMPTY)).unwrap();
         assert!(matches!(Policy::read(&path), Err(PolicyError::EmptyFile { .. })));
+        let bare = "[[file]]\ncontent = \"AB".to_owned() + &"0".repeat(62) + "\"\nreason = \"x\"\n";
+        fs::write(&path, bare).unwrap();
+        let told = Policy::read(&path).unwrap().files[0].content.to_string();
+        assert_eq!(told, format!("blake3:ab{}", "0".repeat(62)));
         fs::write(&path, "").unwrap();
         assert_eq!(Policy::read(&path).unwrap().base.unknown, Severity::Error);
     }

@@ -257,11 +257,14 @@ fn as_of(command: &args::Report, fleet: &Fleet) -> anyhow::Result<AsOf> {
 /// Tells and returns the patterns that mean no stored image, nor one of an earlier report. Nobody is to take silence about images
 /// for good news of them.
 fn idle(command: &args::Report, fleet: &Fleet, old: Option<&Old>) -> Vec<String> {
-    let patterns = command.selection.images.iter();
     let is_idle = |one: &&Pattern| {
         !fleet.images().iter().any(|image| one.means(image)) && !old.is_some_and(|old| old.has(one))
     };
-    let idle: Vec<String> = patterns.filter(is_idle).map(ToString::to_string).collect();
+    let args::Selection { images, exclude, .. } = &command.selection;
+    for pattern in exclude.iter().filter(is_idle) {
+        complain(&format!("--exclude {}: no stored image is meant", plain(&pattern.to_string())));
+    }
+    let idle: Vec<String> = images.iter().filter(is_idle).map(ToString::to_string).collect();
     idle.iter().for_each(|pattern| complain(&format!("{}: no stored image is meant", plain(pattern))));
     idle
 }

@@ -196,7 +196,7 @@ pub struct Report {
     /// The format, whatever names end with
     #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "json")]
     pub format: Option<Format>,
-    /// Ask so many images at a time [default: one for each core]
+    /// Ask so many images at a time [default: one for each core, up to 16]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// Count ages to this day [default: when something was last stored; with --policy today]
@@ -209,8 +209,8 @@ pub struct Report {
     pub policy: Option<PathBuf>,
     /// Say what changed since an earlier report, which was written as .jsonl
     ///
-    /// Each image is told to be new, moved (another base), fell-behind or came-back, or nothing of these; what is not stored any
-    /// more is told to be gone.
+    /// Each image is told to be new, moved (another base), fell-behind, lost-base or came-back, or nothing of these; what is not
+    /// stored any more is told to be gone.
     #[arg(long, value_name = "FILE")]
     pub diff: Option<PathBuf>,
     /// Tell the rows of an earlier report again, without a store: its file of JSON lines
@@ -245,7 +245,7 @@ pub struct Duplicates {
 
 #[derive(Debug, ClapArgs)]
 pub struct Savings {
-    /// Ask so many images at a time [default: one for each core]
+    /// Ask so many images at a time [default: one for each core, up to 16]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     #[command(flatten)]

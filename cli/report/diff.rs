@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::args;
 use crate::day::Day;
 use crate::error::input_hint;
+use crate::output::plain;
 use crate::pattern::Pattern;
+use crate::progress::complain;
 
 /// An earlier report.
 pub struct Old {
@@ -137,6 +139,9 @@ impl Old {
             bytes.clear();
             line += 1;
             if lines.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+                if old.images.is_empty() {
+                    complain(&format!("{}: tells of no image: all are new", plain(&path.to_string_lossy())));
+                }
                 return Ok(old);
             }
             let malformed = |source| RowsError::Malformed { path: path.to_owned(), line, source };

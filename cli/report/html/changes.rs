@@ -67,6 +67,7 @@ impl KindRow {
     fn of(kind: ChangeKind, images: u64) -> Self {
         let (label, note) = match kind {
             ChangeKind::FellBehind => ("Fell behind", "newer stored"),
+            ChangeKind::LostBase => ("Lost its base", "none known now"),
             ChangeKind::Moved => ("Moved", "to another base"),
             ChangeKind::CameBack => ("Came back", "to the newest"),
             ChangeKind::New => ("New", "not there before"),

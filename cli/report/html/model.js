@@ -23,7 +23,7 @@ const RULES = {
     "exempt": "Exempt",
 };
 const ruleLabel = (rule) => RULES[rule] ?? rule;
-const CHANGES = { "fell-behind": "Fell behind", moved: "Moved", "came-back": "Came back", new: "New" };
+const CHANGES = { "fell-behind": "Fell behind", "lost-base": "Lost its base", moved: "Moved", "came-back": "Came back", new: "New" };
 
 const images = data.images;
 const imageById = new Map();
