@@ -203,7 +203,7 @@ pub enum PolicyError {
 impl PolicyError {
     /// Returns what may be done about it.
     pub fn hint(&self) -> Option<String> {
-        const WANTED: &str = "docs/policy.md says what a policy is, with an example";
+        const WANTED: &str = "a policy is TOML, as `[base]` and `max_age_days = 90` on two lines; docs/policy.md tells all of it";
         match self {
             Self::Io { source, .. } => input_hint(source.kind(), WANTED),
             Self::Malformed { .. } => Some(WANTED.into()),

@@ -204,7 +204,8 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
     fs::write(world.path("text"), "hello\n").unwrap();
     fs::write(world.path("latin.toml"), b"# caf\xe9\n").unwrap();
     let (missing, folder) = ("No such file or directory (os error 2)", "Is a directory (os error 21)");
-    let policy = "docs/policy.md says what a policy is, with an example";
+    let policy =
+        "a policy is TOML, as `[base]` and `max_age_days = 90` on two lines; docs/policy.md tells all of it";
     let rows = "what is read here is what `layerprint report -o FILE.jsonl` writes";
     let hash = "give a file, or all 64 digits of the BLAKE3 hash of its bytes";
     let inside = "name a file in it";

@@ -80,7 +80,7 @@ fn what_nobody_was_asked_nobody_meets() {
     // Beside one that means some.
     let (status, stderr, page) = told(&["report", "typo*", "app"]);
     assert_eq!((status, stderr.as_str()), (1, "typo*: no stored image is meant\n"));
-    let not_met = "policy policy.toml: all of 1 image meet it; not met for typo*: no stored image is meant;";
+    let not_met = "policy policy.toml: the one image meets it; not met for typo*: no stored image is meant;";
     assert!(page.contains(not_met), "{page}");
     assert_eq!(told(&["report", "app"]).0, 0);
     let asked = world.run(&["report", "typo*", "app"]);

@@ -145,6 +145,7 @@ impl Gate {
         let all = counted(self.images, "image");
         let broken = match self.offenders {
             _ if self.images == 0 => "not met, for no image was asked".into(),
+            0 if self.images == 1 => "the one image meets it".into(),
             0 => format!("all of {all} meet it"),
             offenders => {
                 format!("{offenders} of {all} {} it", if offenders == 1 { "breaks" } else { "break" })
