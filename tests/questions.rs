@@ -286,9 +286,14 @@ fn a_damaged_layer_is_told_and_counted_and_all_else_is_said() {
     let pack = pack.max_by_key(|path| std::fs::metadata(path).unwrap().len()).unwrap();
     let bytes = std::fs::read(&pack).unwrap();
     let mut met = [0; 5];
-    for part in 1..24 {
+    // Layers stand in the pack in any order: each place is far from all before, until every question has met one that matters.
+    let places = (1..).map(|number: usize| number * 6_180_339 % 10_000_000 * bytes.len() / 10_000_000);
+    for (tried, place) in places.take(1000).enumerate() {
+        if tried > 20 && met.iter().all(|met| *met > 0) {
+            break;
+        }
         let mut damaged = bytes.clone();
-        damaged[bytes.len() * part / 24] ^= 1;
+        damaged[place] ^= 1;
         std::fs::write(&pack, damaged).unwrap();
         for (at, args) in asked.iter().enumerate() {
             let Ran { status, stdout, stderr } = world.run(args);
@@ -301,8 +306,8 @@ fn a_damaged_layer_is_told_and_counted_and_all_else_is_said() {
                 assert_eq!((status, &stdout), (whole[at].status, &whole[at].stdout), "{args:?} {stderr}");
                 continue;
             }
-            // The damaged layer may be the only one with the file.
-            assert!(status == 2 && (at == 0 || !stdout.is_empty()), "{args:?} {stderr}");
+            // The damaged layer may be the only one of which there is anything to tell.
+            assert!(status == 2 && (at < 3 || !stdout.is_empty()), "{args:?} {stderr}");
             let counted = stderr.lines().last().and_then(|line| line.strip_prefix("left out: "));
             let figures = counted
                 .into_iter()
