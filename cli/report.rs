@@ -61,10 +61,8 @@ const LEFT_OUT_NAMED_MAX: usize = 10;
 
 /// A report, as formats see it.
 pub struct Report {
-    /// What ages are counted to.
-    pub as_of: Day,
-    /// The same with who says so.
-    counted_to: AsOf,
+    /// What ages are counted to, and who says so.
+    pub as_of: AsOf,
     /// Patterns that were typed and mean no stored image.
     idle: Vec<String>,
     /// Where the images are stored, or the rows were read from, for people: `from rows.jsonl`.
@@ -95,8 +93,7 @@ impl Report {
     /// Returns a report of rows that are in a spool, with nothing that only a store, a policy or an earlier report tells.
     fn of(images: Vec<ImageId>, spool: Spool, as_of: AsOf, place: String) -> anyhow::Result<Self> {
         Ok(Self {
-            as_of: as_of.day,
-            counted_to: as_of,
+            as_of,
             idle: Vec::new(),
             place,
             selection: String::new(),
@@ -140,7 +137,7 @@ impl Report {
 
     fn compare(&mut self, command: &args::Report, old: Option<Old>, stored: &Stored) {
         let Some(old) = old else { return };
-        let since = command.selection.since.map(|since| since.before(Some(self.as_of)));
+        let since = command.selection.since.map(|since| since.before(Some(self.as_of.day)));
         self.gone = Some(old.gone(stored, &command.selection, since));
         let name = command.diff.as_deref().and_then(Path::file_name).unwrap_or_default();
         self.earlier = Some(path(name.as_encoded_bytes()));
@@ -228,7 +225,7 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     report.compare(command, old, &Stored::of(&fleet));
     report.idle = idle(command, &fleet, report.old.as_ref());
     let judge = |policy| {
-        let judge = || gate::judge(global, &published, &fleet, policy, report.as_of, &mut left_out);
+        let judge = || gate::judge(global, &published, &fleet, policy, report.as_of.day, &mut left_out);
         workers.install(judge)
     };
     report.judge = command.policy.as_deref().zip(policy).map(judge).transpose()?;

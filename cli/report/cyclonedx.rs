@@ -50,7 +50,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
 fn metadata(report: &Report) -> Value {
     let tool = json!({"type": "application", "name": "layerprint", "version": env!("CARGO_PKG_VERSION")});
     let lack = report.lack().map(|lack| property("lack", lack));
-    let properties: Vec<Value> = std::iter::once(property("as-of", report.as_of)).chain(lack).collect();
+    let properties: Vec<Value> = std::iter::once(property("as-of", report.as_of.day)).chain(lack).collect();
     json!({"tools": {"components": [tool]}, "properties": properties})
 }
 

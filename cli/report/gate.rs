@@ -111,7 +111,7 @@ impl Gate {
             named: Vec::new(),
             idle: report.idle.clone(),
             left_out: report.left_out.len() as u64,
-            as_of: report.counted_to,
+            as_of: report.as_of,
         };
         for row in report.rows() {
             let row = row?;

@@ -46,7 +46,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     for row in report.rows() {
         overview.add(&row?);
     }
-    let ages = Ages::of(&overview, report.as_of);
+    let ages = Ages::of(&overview, report.as_of.day);
     Head::of(report, &overview, &ages).write_into(out)?;
     data::write(out, &overview, report.rows())?;
     Ok(Tail { script: SCRIPT }.write_into(out)?)

@@ -26,7 +26,7 @@ const GROUPS_MAX: usize = 20;
 pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let summary = Summary::of(report)?;
     let (images, size) = (counted(summary.images, "image"), bytes(summary.content_bytes));
-    writeln!(out, "## What {images} are built on\n\n{images}, {size}, as of {}.", report.as_of)?;
+    writeln!(out, "## What {images} are built on\n\n{images}, {size}, as of {}.", report.as_of.day)?;
     if let Some(lack) = report.lack() {
         writeln!(out, "\n{}", code(&lack))?;
     }

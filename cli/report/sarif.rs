@@ -51,7 +51,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         tool: tool(),
         invocations: [invocation(remarks.saturating_sub(RESULTS_MAX), report.lack())],
         column_kind: "unicodeCodePoints",
-        properties: json!({"asOf": report.as_of.to_string(), "images": images}),
+        properties: json!({"asOf": report.as_of.day.to_string(), "images": images}),
         results: Streamed::new(results(report)),
     };
     let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };

@@ -70,7 +70,7 @@ impl Summary {
     pub fn of(report: &Report) -> anyhow::Result<Self> {
         let mut summary = Self::default();
         for row in report.rows() {
-            summary.add(&row?, report.as_of);
+            summary.add(&row?, report.as_of.day);
         }
         summary.base_ages_days.sort_unstable();
         Ok(summary)

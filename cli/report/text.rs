@@ -19,7 +19,7 @@ const GROUPS_MAX: usize = 12;
 pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     let summary = Summary::of(report)?;
     let (images, size) = (counted(summary.images, "image"), bytes(summary.content_bytes));
-    writeln!(out, "{BOLD}{images}, {size}, as of {}{BOLD:#}\n", report.as_of)?;
+    writeln!(out, "{BOLD}{images}, {size}, as of {}{BOLD:#}\n", report.as_of.day)?;
     if let Some(lack) = report.lack() {
         writeln!(out, "{BOLD}{}{BOLD:#}\n", plain(&lack))?;
     }

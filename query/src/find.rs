@@ -1,8 +1,8 @@
 //! Answers the question: what is this image built on?
 //!
-//! Layers first, because a chain ID is certain: then nothing competes with it, and nothing else is weighed. Else content, and
-//! then the verdict, which may be that nothing stored is the base: an image that shares files with a base need not be built on
-//! it.
+//! Layers first, because a chain ID is certain: then nothing competes with it, and nothing else is weighed. Then the layers of a
+//! stored image with the very same contents, for who squashes an image changes no file. Else content, and then the verdict,
+//! which may be that nothing stored is the base: an image that shares files with a base need not be built on it.
 
 use std::sync::Arc;
 

@@ -183,7 +183,7 @@ fn offences(report: &Report, overview: &Overview) -> Option<Step> {
 fn renewals(report: &Report, overview: &Overview) -> Vec<Step> {
     let step = |at: usize| {
         let base = &overview.bases[at];
-        let made = made(base, report.as_of).map_or_else(String::new, |made| format!("made {made}; "));
+        let made = made(base, report.as_of.day).map_or_else(String::new, |made| format!("made {made}; "));
         let newest =
             base.newest.first().map_or_else(String::new, |name| format!(", the newest {}", plain(name)));
         Step {
