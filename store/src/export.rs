@@ -11,15 +11,15 @@ use std::sync::PoisonError;
 
 use serde::Serialize;
 
-use crate::catalogue::Tree;
 use crate::compression;
 use crate::error::StoreError;
 use crate::format::record::DOCUMENT_BYTES_MAX;
 use crate::id::{BlobDigest, ImageId};
 use crate::images;
-use crate::journal::Journal;
+use crate::log::catalogue::Tree;
+use crate::log::journal::Journal;
+use crate::log::seal::corrupt_record;
 use crate::record::LayerRecord;
-use crate::seal::corrupt_record;
 use crate::store::{BlobRecord, Store};
 use frames::{FrameWriter, Kind};
 

@@ -8,14 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::AnomalyKind;
-use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::format::record::REFERENCE_BYTES_MAX;
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
 use crate::index::state::IndexedImage;
-use crate::journal::{Journal, Writer};
+use crate::log::catalogue::Tree;
+use crate::log::journal::{Journal, Writer};
+use crate::log::seal::corrupt_record;
 use crate::record::{ImageRecord, Platform};
-use crate::seal::corrupt_record;
 use crate::stack::Steps;
 use crate::store::{BlobRecord, SourceRecord, Store};
 

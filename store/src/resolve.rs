@@ -9,10 +9,10 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::id::{BlobDigest, DiffId, ImageId};
 use crate::images::Name;
+use crate::log::catalogue::Tree;
 use crate::record::Platform;
 use crate::store::Store;
 

@@ -11,7 +11,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::body;
-use crate::catalogue::Tree;
 use crate::compression;
 use crate::error::{Result, StoreError};
 use crate::fingerprint::{Content, Fingerprint};
@@ -19,10 +18,11 @@ use crate::format::record::{DOCUMENT_BYTES_MAX, DOCUMENT_ZSTD_LEVEL};
 use crate::id::{BlobDigest, DiffId, ImageId};
 use crate::index::Index;
 use crate::index::publisher::{Fresh, Publisher};
-use crate::journal::Journal;
-use crate::layout::{Layout, random_bytes};
+use crate::log::catalogue::Tree;
+use crate::log::journal::Journal;
+use crate::log::layout::{Layout, random_bytes};
+use crate::log::seal::corrupt_record;
 use crate::record::LayerRecord;
-use crate::seal::corrupt_record;
 
 /// Key in `meta`: the secret for hashes whose values images must not be able to choose.
 const SECRET: &[u8] = b"secret";

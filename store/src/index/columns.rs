@@ -15,7 +15,7 @@ use super::segment::{
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::{BLOCK_BYTES, FIXED_BYTES, KEY_CONTEXT};
-use crate::pack::sync_directory;
+use crate::log::pack::sync_directory;
 
 /// Bytes of one column that are kept in memory.
 const COLUMN_MEMORY_BYTES: usize = 4 << 20;

@@ -13,8 +13,8 @@ use super::segment::{SegmentId, checksum};
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::{CURRENT_BYTES_MAX, CURRENT_MAGIC, CURRENT_VERSION, KEY_CONTEXT};
-use crate::frame::Position;
-use crate::pack::sync_directory;
+use crate::log::frame::Position;
+use crate::log::pack::sync_directory;
 
 /// A published state of the index.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::views::{self, KeyPosting};
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::{BUCKET_BITS_MAX, BUCKET_KEYS, NODES_MAX};
-use crate::frame::Place;
 use crate::id::{BlobDigest, ChainId, DiffId, SetId};
+use crate::log::frame::Place;
 use crate::record::Platform;
 use crate::tally::Change;
 

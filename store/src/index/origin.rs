@@ -3,12 +3,12 @@
 //! What is damaged is missing to whoever asks about it, and keeps nothing else waiting.
 
 use crate::body;
-use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::fingerprint::Fingerprint;
-use crate::frame::Place;
 use crate::id::{BlobDigest, DiffId};
-use crate::journal::Journal;
+use crate::log::catalogue::Tree;
+use crate::log::frame::Place;
+use crate::log::journal::Journal;
 
 /// Reads a layer. One that is damaged has no contents to the index: whoever asks about it is told, all others are not
 /// kept waiting for it.

@@ -17,11 +17,11 @@ use super::origin::{all_blobs, document_place, fingerprint, pack_documents, plac
 use super::segment::{Segment, SegmentId, file_name};
 use super::state::{IndexedImage, State};
 use super::views::{self, Layers, Stack, Wanted};
-use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId};
 use crate::images;
-use crate::journal::Journal;
+use crate::log::catalogue::Tree;
+use crate::log::journal::Journal;
 use crate::record::{ImageRecord, LayerRecord};
 use crate::stack::Steps;
 use crate::tally::Change;

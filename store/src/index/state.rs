@@ -12,8 +12,8 @@ use super::segment::{Section, Segment, SegmentId};
 use crate::error::Result;
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::CHECKSUM_BYTES;
-use crate::frame::{Place, Position};
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
+use crate::log::frame::{Place, Position};
 use crate::record::{ImageRecord, Platform};
 
 /// The parent of a lowest layer, and the node of an image without layers.

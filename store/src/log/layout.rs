@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 
 use crate::error::{Result, StoreError};
 use crate::format::{STORE_HEADER_BYTES_MAX, STORE_ID_BYTES, STORE_MAGIC, STORE_VERSION};
-use crate::pack::sync_directory;
+use crate::log::pack::sync_directory;
 
 /// How names of headers begin that are being written; one may be left by a process that died.
 const HALF_MADE: &str = "FORMAT.new.";

@@ -8,10 +8,10 @@ use std::iter::Peekable;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Pair, Tree};
 use crate::compression::{compress, decompress};
 use crate::error::{Result, StoreError};
 use crate::format::record::{COMMIT_BYTES_MAX, COMMIT_ZSTD_LEVEL};
+use crate::log::catalogue::{Pair, Tree};
 
 /// Changes of one tree by key; none for a removal. Values are sealed.
 pub(crate) type ByKey = BTreeMap<Vec<u8>, Option<Vec<u8>>>;

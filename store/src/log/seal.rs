@@ -4,10 +4,10 @@
 
 use data_encoding::HEXLOWER;
 
-use crate::catalogue::Tree;
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::record::{CHECKSUM_BYTES, KEY_CONTEXT, VERSION};
+use crate::log::catalogue::Tree;
 
 /// Seals and opens the values of one store.
 pub(crate) struct Seal {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::{Result, StoreError};
 use crate::format::record::BATCH_OPERATIONS;
-use crate::pack::sync_directory;
+use crate::log::pack::sync_directory;
 
 /// Longest that opening may take. A catalogue of a million layers opens in seconds; a damaged one can block for
 /// good.

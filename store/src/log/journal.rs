@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Catalogue, Pair, Tree};
-use crate::changes::{self, Changes, Scan};
 use crate::error::{Result, StoreError};
 use crate::format::record::{INLINE, INLINE_BYTES_MAX, PACKED};
-use crate::frame::{FrameKind, Place, Position};
-use crate::layout::Layout;
-use crate::pack::Packs;
-use crate::seal::{Seal, corrupt_record};
+use crate::log::catalogue::{Catalogue, Pair, Tree};
+use crate::log::changes::{self, Changes, Scan};
+use crate::log::frame::{FrameKind, Place, Position};
+use crate::log::layout::Layout;
+use crate::log::pack::Packs;
+use crate::log::seal::{Seal, corrupt_record};
 
 /// Key in `meta`: the end of the last commit that was applied.
 const APPLIED: &[u8] = b"applied";

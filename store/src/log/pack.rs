@@ -15,7 +15,7 @@ use crate::format::pack::{
     FRAME_HEADER_BYTES, FRAME_MAGIC, HEADER_BYTES, KEY_CONTEXT, MAGIC, PACK_BYTES_MAX, PAYLOAD_BYTES_MAX,
     VERSION,
 };
-use crate::frame::{self, Frame, FrameKind, Place, Position};
+use crate::log::frame::{self, Frame, FrameKind, Place, Position};
 
 /// How far a replay came.
 pub(crate) struct Replayed {
