@@ -255,9 +255,35 @@ Exit status:
     Stats,
     /// Build the index again from the stored fingerprints
     ///
-    /// Nobody has to: the index is kept up with every commit, and built again where it is found missing or damaged. The
-    /// result is the same, byte for byte, whenever and by however many threads it is built.
+    /// Rarely needed: every commit maintains the index, and a command that writes rebuilds it where it is missing or damaged.
+    /// The result is the same, byte for byte, whenever and by however many threads it is built.
     Reindex,
+    /// Check that all that is stored is whole
+    ///
+    /// Reads every byte of packs, catalogue and index on all cores, compares it with its checksums, and compares the three with
+    /// each other. For each damage it says what it is, which images and answers it touches, and what repairs it. Changes nothing.
+    #[command(after_long_help = "\
+Examples:
+  layerprint check
+  layerprint check --quick || mail -s 'layerprint store' admin < /dev/null
+  layerprint check --json | jq -r 'select(.event == \"damage\") | .images[]'
+
+Exit status:
+  0  all is whole
+  1  something is damaged
+  2  the check failed")]
+    Check(Check),
+    /// Repair all that can be repaired, and say what to ingest again
+    ///
+    /// Rebuilds catalogue and index from the packs, sets damaged parts of packs aside, and marks the images that lost a layer; the
+    /// next `ingest` of their sources fills the holes. Copies of the bytes that it writes over go to the folder `aside` of the
+    /// store. It can be stopped and run again at any time, and leaves a store that is whole as it is.
+    #[command(after_long_help = "\
+Exit status:
+  0  all is whole now
+  1  something was lost: the images that are named must be ingested again
+  2  the repair failed")]
+    Repair,
     /// Remove images from the store
     Forget(Forget),
     /// Write all that is stored into one file
@@ -272,7 +298,7 @@ Examples:
 
 Exit status:
   0  done
-  2  something failed; there is no new FILE then")]
+  2  something failed, and there is no new FILE; or a part of the store is damaged, and FILE has all but the images that it touches")]
     Export(Export),
     /// Add what other stores exported
     ///

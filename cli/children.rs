@@ -32,7 +32,8 @@ pub fn run(global: &Global, command: &Children) -> anyhow::Result<Status> {
     } else {
         rows::print(form, &columns(command.transitive), &children)?;
     }
-    Ok(if children.is_empty() { Status::Nothing } else { Status::Done })
+    let complete = published.report_unreadable()?;
+    Ok(complete.max(if children.is_empty() { Status::Nothing } else { Status::Done }))
 }
 
 /// Returns the stored image that a text stands for.

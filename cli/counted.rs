@@ -42,7 +42,7 @@ impl Counted {
             Progress::LayerKnown => (&self.layers_known, 1),
             Progress::Read(count) => (&self.read_bytes, *count),
             Progress::Planned => return self.is_planned.store(true, Ordering::Relaxed),
-            Progress::Stopping(_) => return,
+            Progress::Corrected { .. } | Progress::Stopping(_) => return,
         };
         counter.fetch_add(by, Ordering::Relaxed);
     }

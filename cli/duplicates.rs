@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::args::{Duplicates, Global};
 use crate::error::Status;
-use crate::left_out::LeftOut;
 use crate::output::{bytes, count, counted, names, percent, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
@@ -33,7 +32,7 @@ pub fn run(global: &Global, command: &Duplicates) -> anyhow::Result<Status> {
     let both = command.images == command.layers;
     let mut rows = Vec::new();
     let mut told = Vec::new();
-    let mut left_out = LeftOut::default();
+    let mut left_out = published.unreadable()?;
     if both || command.images {
         let groups = left_out.take(published.ask(equal_images)?);
         told.push(counted(groups.len() as u64, "group") + " of equal images");

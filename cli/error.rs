@@ -194,13 +194,18 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::FormatVersion { .. } => {
             "use the version of layerprint that wrote the store, or ingest again into a new --store".into()
         }
-        StoreError::Catalogue { path, .. } | StoreError::OpenTimeout { path, .. } => format!(
-            "if the disk is full, make room; if that does not help, move {} away: it is made again from the packs",
-            path.display()
-        ),
+        StoreError::Catalogue { .. } | StoreError::OpenTimeout { .. } => {
+            "run the same command again: the catalogue is rebuilt from the packs".into()
+        }
         StoreError::Io { source, .. } => return disk_hint(source.kind()),
-        StoreError::NotMended { .. } => {
-            "run `layerprint reindex` as somebody who may write to the store, with room on its disk".into()
+        StoreError::IndexDamaged { .. } | StoreError::NotPublished { .. } => {
+            "run `layerprint reindex`, which rebuilds the index from the stored fingerprints".into()
+        }
+        StoreError::Corrupt { .. } => {
+            "`layerprint check` says what is damaged, `layerprint repair` repairs what can be repaired".into()
+        }
+        StoreError::UnreadableLayer { .. } => {
+            "run `layerprint repair`, then ingest the images that have the layer again".into()
         }
         StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),

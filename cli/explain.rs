@@ -41,7 +41,7 @@ pub fn run(global: &Global, command: &Explain) -> anyhow::Result<Status> {
         trouble.complain();
         status = status.max(trouble.status);
     }
-    Ok(status)
+    Ok(status.max(published.report_unreadable()?))
 }
 
 fn image(published: &Published, name: &str, wanted: Option<&Platform>) -> anyhow::Result<ImageId> {

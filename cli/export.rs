@@ -28,7 +28,7 @@ pub fn run(global: &Global, command: &Export) -> anyhow::Result<Status> {
         if !global.quiet {
             complain(&summary(&exported));
         }
-        return Ok(Status::Done);
+        return Ok(report_left_out(&exported));
     }
     let name = command.file.display().to_string();
     let exported = replace(&command.file, |file| write(global, &store, file))
@@ -37,7 +37,19 @@ pub fn run(global: &Global, command: &Export) -> anyhow::Result<Status> {
         true => print_json(&exported)?,
         false => writeln!(anstream::stdout().lock(), "{}", summary(&exported))?,
     }
-    Ok(Status::Done)
+    Ok(report_left_out(&exported))
+}
+
+/// Says what is damaged and therefore not in the export.
+fn report_left_out(exported: &Exported) -> Status {
+    if exported.left_out.is_empty() {
+        return Status::Done;
+    }
+    for what in &exported.left_out {
+        complain(&format!("error: left out: {}", plain(what)));
+    }
+    complain("hint: run `layerprint repair`, ingest again what it names, then export again");
+    Status::Failed
 }
 
 fn write(global: &Global, store: &Store, out: impl Write) -> anyhow::Result<Exported> {

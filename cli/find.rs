@@ -51,7 +51,8 @@ pub fn answer(
         Ok(())
     };
     let ask = |origin: &str, subject: &Subject| ask(&published, origin, subject, on_finding);
-    batch::one_by_one(&reader, &command.sources, &Answers { ask: &ask, trouble: &trouble })
+    let status = batch::one_by_one(&reader, &command.sources, &Answers { ask: &ask, trouble: &trouble })?;
+    Ok(status.max(published.report_unreadable()?))
 }
 
 /// Prints what is found of each image as soon as it is, a line of JSON for each.
@@ -70,11 +71,7 @@ fn batch(global: &Global, command: &Find, requirement: &Requirement) -> anyhow::
     let index = published.index();
     let questions = Questions::new(&index);
     let ask = |origin: &str, subject: &Subject| {
-        let finding = match questions.find(subject, origin) {
-            // Built again, it is another index.
-            Err(error) if error.is_segment() => published.ask(|index| find(index, subject, origin))?,
-            answer => answer?,
-        };
+        let finding = questions.find(subject, origin)?;
         tally.count(finding.verdict);
         let judged = requirement.judge(&finding, subject);
         let told = Told { finding: &finding, judged: judged.as_ref() };
@@ -90,7 +87,7 @@ fn batch(global: &Global, command: &Find, requirement: &Requirement) -> anyhow::
     if !global.quiet {
         complain(&tally.told());
     }
-    Ok(status)
+    Ok(status.max(published.report_unreadable()?))
 }
 
 fn ask(

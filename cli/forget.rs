@@ -11,9 +11,10 @@ use crate::store;
 
 pub fn run(global: &Global, command: &Forget) -> anyhow::Result<Status> {
     let store = store::open(global)?;
+    let index = store.index()?;
     let mut images = Vec::new();
     for text in &command.images {
-        match store.resolve(text)? {
+        match index.resolve(text)? {
             Subject::Image(image) => images.push(image),
             Subject::Layer(layer) => anyhow::bail!("{layer} is a layer; forget the images that have it"),
         }

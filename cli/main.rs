@@ -3,6 +3,7 @@
 mod args;
 mod batch;
 mod cells;
+mod check;
 mod children;
 mod counted;
 mod day;
@@ -22,6 +23,7 @@ mod pattern;
 mod policy;
 mod progress;
 mod reindex;
+mod repair;
 mod replace;
 mod report;
 mod requirement;
@@ -46,6 +48,7 @@ use error::Status;
 use signals::Signals;
 
 fn main() -> ExitCode {
+    layerprint_store::hide_panics_of_database();
     let args = Args::parse();
     match run(&args) {
         Ok(status) => status.into(),
@@ -69,6 +72,8 @@ fn run(args: &Args) -> anyhow::Result<Status> {
         Command::List(command) => list::run(&args.global, command),
         Command::Stats => stats::run(&args.global),
         Command::Reindex => reindex::run(&args.global),
+        Command::Check(command) => check::run(&args.global, command),
+        Command::Repair => repair::run(&args.global),
         Command::Forget(command) => forget::run(&args.global, command),
         Command::Export(command) => export::run(&args.global, command),
         Command::Import(command) => import::run(&args.global, command),

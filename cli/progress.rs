@@ -100,6 +100,9 @@ impl Bars {
             }
             Progress::Failed(_) | Progress::Skipped(_) => self.tally(),
             Progress::Planned => self.bytes.set_message("about"),
+            Progress::Corrected { digest, wrong, right } => self.complain(&format!(
+                "note: {digest} was stored as layer {wrong}; its bytes are layer {right}, which is stored now"
+            )),
             Progress::LayerKnown | Progress::Stopping(_) => {}
         }
     }

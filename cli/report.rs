@@ -37,7 +37,6 @@ use layerprint_store::id::ImageId;
 use crate::args::{self, Global};
 use crate::day::{AsOf, Day};
 use crate::error::{Mistake, Status, is_closed_pipe};
-use crate::left_out::LeftOut;
 use crate::output::{count, counted, path, plain};
 use crate::pattern::Pattern;
 use crate::policy::{Judge, Policy};
@@ -214,7 +213,7 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
     let images = images.iter().filter(is_there).map(|image| image.id).collect();
     let mut report =
         Report::of(images, spool, as_of(command, &fleet)?, told("from the store", index.root()))?;
-    let mut left_out = LeftOut::default();
+    let mut left_out = published.unreadable()?;
     report.selection = selection::told(&command.selection);
     let superseded = fleet.images().iter().filter(|image| !image.is_current);
     report.superseded = superseded.map(|image| image.id).collect();

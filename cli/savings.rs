@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Savings};
 use crate::error::Status;
-use crate::left_out::LeftOut;
 use crate::output::{bytes, count, either};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
@@ -32,7 +31,7 @@ pub fn run(global: &Global, command: &Savings) -> anyhow::Result<Status> {
     let mut images: Vec<&FleetImage> = fleet.images().iter().collect();
     images.sort_unstable_by_key(|image| image.place);
     let images: Vec<ImageId> = images.iter().map(|image| image.id).collect();
-    let mut left_out = LeftOut::default();
+    let mut left_out = published.unreadable()?;
     let savings = left_out.take(asking(global, "images asked", |on_asked| {
         published.ask(|index| workers.install(|| layerprint_query::savings(index, &images, on_asked)))
     })?);

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use layerprint_query::Layers;
 use layerprint_store::id::{DiffId, ImageId};
-use layerprint_store::{Anomalies, Entry, EntryKind, ImageRecord, LayerRecord, Store, Subject};
+use layerprint_store::{Anomalies, Entry, EntryKind, ImageRecord, Index, LayerRecord, StoreError, Subject};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Show};
@@ -13,54 +13,55 @@ use crate::output::{align_right, bytes, count, names, path, plain, print_json, p
 use crate::store;
 
 pub fn run(global: &Global, command: &Show) -> anyhow::Result<Status> {
-    let store = store::open(global)?;
-    match store.resolve(&command.subject)? {
-        Subject::Image(id) => show_image(global, command, &store, &id)?,
-        Subject::Layer(id) => show_layer(global, command, &store, &id)?,
+    let index = store::Published::open(global)?.index();
+    match index.resolve(&command.subject)? {
+        Subject::Image(id) => show_image(global, command, &index, &id)?,
+        Subject::Layer(id) => show_layer(global, command, &index, &id)?,
     }
     Ok(Status::Done)
 }
 
-fn show_image(global: &Global, command: &Show, store: &Store, id: &ImageId) -> anyhow::Result<()> {
-    let Some(record) = store.image(id)? else { anyhow::bail!("{id}: forgotten while it was looked up") };
-    let layers = Layers::stored(&store.index()?, &record.layers)?;
+fn show_image(global: &Global, command: &Show, index: &Index, id: &ImageId) -> anyhow::Result<()> {
+    let record = index.image(id)?.ok_or_else(|| StoreError::NotFound { text: id.to_string() })?;
+    if !command.files {
+        return match global.json {
+            true => print_json(&image_json(index, &record)?),
+            false => print_image(index, &record),
+        };
+    }
+    let layers = Layers::stored(index, &record.layers)?;
     let view = layers.view();
-    let files: Vec<_> = view.entries().filter(|_| command.files).collect();
-    if global.json {
-        let mut value = image_json(store, &record)?;
-        if command.files {
-            value["files"] = files.iter().map(|(path, entry)| entry_json(path, entry)).collect();
-        }
-        return print_json(&value);
+    if !global.json {
+        return Ok(print_entries(view.entries())?);
     }
-    match command.files {
-        true => Ok(print_entries(files.into_iter())?),
-        false => print_image(store, &record),
-    }
+    let mut value = image_json(index, &record)?;
+    value["files"] = view.entries().map(|(path, entry)| entry_json(path, entry)).collect();
+    print_json(&value)
 }
 
-fn show_layer(global: &Global, command: &Show, store: &Store, id: &DiffId) -> anyhow::Result<()> {
-    let (Some(record), Some(fingerprint)) = (store.layer(id)?, store.fingerprint(id)?) else {
-        anyhow::bail!("{id}: forgotten while it was looked up")
-    };
-    let files = fingerprint.entries().iter().filter(|_| command.files).map(|entry| (&*entry.path, entry));
-    if global.json {
-        let mut value = layer_json(&record);
-        if command.files {
-            value["files"] = files.map(|(path, entry)| entry_json(path, entry)).collect();
-        }
-        return print_json(&value);
+fn show_layer(global: &Global, command: &Show, index: &Index, id: &DiffId) -> anyhow::Result<()> {
+    let not_found = || StoreError::NotFound { text: id.to_string() };
+    let record = index.layer(id)?.ok_or_else(not_found)?;
+    if !command.files {
+        return match global.json {
+            true => print_json(&layer_json(&record)),
+            false => Ok(print_layer(&record)?),
+        };
     }
-    match command.files {
-        true => Ok(print_entries(files)?),
-        false => Ok(print_layer(&record)?),
+    let fingerprint = index.fingerprint(id)?.ok_or_else(not_found)?;
+    let files = fingerprint.entries().iter().map(|entry| (&*entry.path, entry));
+    if !global.json {
+        return Ok(print_entries(files)?);
     }
+    let mut value = layer_json(&record);
+    value["files"] = files.map(|(path, entry)| entry_json(path, entry)).collect();
+    print_json(&value)
 }
 
-fn image_json(store: &Store, record: &ImageRecord) -> anyhow::Result<Value> {
+fn image_json(index: &Index, record: &ImageRecord) -> anyhow::Result<Value> {
     let mut value = json!({
         "kind": "image",
-        "names": store.names_of(&record.id)?,
+        "names": index.names_of(&record.id)?,
         "platform_name": record.platform.to_string(),
     });
     let fields = serde_json::to_value(record)?;
@@ -76,9 +77,9 @@ fn layer_json(record: &LayerRecord) -> Value {
     value
 }
 
-fn print_image(store: &Store, record: &ImageRecord) -> anyhow::Result<()> {
+fn print_image(index: &Index, record: &ImageRecord) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    let names_of = store.names_of(&record.id)?;
+    let names_of = index.names_of(&record.id)?;
     writeln!(out, "image     {}", record.id)?;
     writeln!(out, "names     {}", names(&names_of))?;
     writeln!(out, "platform  {}", plain(&record.platform.to_string()))?;
@@ -97,7 +98,7 @@ fn print_image(store: &Store, record: &ImageRecord) -> anyhow::Result<()> {
     print_anomalies(&mut out, &record.anomalies)?;
     let mut rows = table(&["LAYER", "ENTRIES", "FILES", "SIZE", "ODD"]);
     for layer in &record.layers {
-        if let Some(layer) = store.layer(layer)? {
+        if let Some(layer) = index.layer(layer)? {
             let odd: u64 = layer.anomalies.counts().values().sum();
             rows.add_row([
                 short(layer.diff_id),

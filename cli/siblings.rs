@@ -41,7 +41,7 @@ pub fn run(global: &Global, command: &Command) -> anyhow::Result<Status> {
     if form != Form::Text || !rows.is_empty() {
         rows::print(form, &columns(), &rows)?;
     }
-    Ok(status)
+    Ok(status.max(published.report_unreadable()?))
 }
 
 fn ask(global: &Global, published: &Published, origin: &str, subject: &Subject) -> anyhow::Result<Siblings> {

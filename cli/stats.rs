@@ -17,8 +17,8 @@ struct All {
 }
 
 pub fn run(global: &Global) -> anyhow::Result<Status> {
-    let store = store::open(global)?;
-    let (stats, index) = (store.stats()?, store.index()?.stats());
+    let index = store::Published::open(global)?.index();
+    let (stats, index) = (index.totals()?, index.stats());
     if global.json {
         print_json(&All { stats, index })?;
         return Ok(Status::Done);

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use etcetera::BaseStrategy;
-use layerprint_store::{Index, Store, StoreError};
+use layerprint_store::{Index, Store, StoreError, Subject};
 
 use crate::args::Global;
+use crate::error::Status;
+use crate::left_out::LeftOut;
 use crate::output::plain;
 use crate::progress::complain;
 
@@ -27,10 +29,15 @@ pub struct Published {
 }
 
 impl Published {
-    /// Opens what is published. Waits for nobody, unless it must be mended.
+    /// Opens what is published. Waits for no one and writes nothing.
     pub fn open(global: &Global) -> anyhow::Result<Self> {
-        let path = path(global)?;
-        Ok(Self::of(wait_for(global, || Index::open(&path))?))
+        let index = Index::open(&path(global)?)?;
+        if index.is_behind()? {
+            complain(
+                "note: newer commits are not in the index yet; this answers from what was published before",
+            );
+        }
+        Ok(Self::of(index))
     }
 
     /// Takes an index that is open.
@@ -61,34 +68,46 @@ impl Published {
         Ok(())
     }
 
-    /// Asks. Of a large index damage is only seen when the damaged part is read: then it is built again, and asked again.
+    /// Asks what is published.
     pub fn ask<T>(&self, question: impl Fn(&Index) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match question(&self.index()) {
-            Err(error) if error.is_segment() => {
-                complain(&format!("{}; the index is built again", plain(&error.to_string())));
-                Index::mend(&self.root)?;
-                self.refresh()?;
-                question(&self.index())
-            }
-            answer => answer,
+        question(&self.index())
+    }
+
+    /// Says which layers the index could not read. Any answer may lack what they hold, so that its status says so too.
+    pub fn report_unreadable(&self) -> Result<Status, StoreError> {
+        Ok(self.unreadable()?.tell(self))
+    }
+
+    /// Returns the layers that the index could not read.
+    pub fn unreadable(&self) -> Result<LeftOut, StoreError> {
+        let mut left_out = LeftOut::default();
+        for layer in self.index().unreadable_layers(None)? {
+            left_out.add(Subject::Layer(layer), StoreError::UnreadableLayer { layer });
         }
+        Ok(left_out)
     }
 }
 
 /// Opens the store, which must be there.
 pub fn open(global: &Global) -> anyhow::Result<Store> {
     let path = path(global)?;
-    Ok(wait_for(global, || Store::open(&path))?)
+    Ok(with_notice(wait_for(global, || Store::open(&path))?))
 }
 
 /// Opens the store, and makes it if it is not there.
 pub fn open_or_create(global: &Global) -> anyhow::Result<Store> {
     let path = path(global)?;
-    Ok(wait_for(global, || Store::create_or_open(&path))?)
+    Ok(with_notice(wait_for(global, || Store::create_or_open(&path))?))
+}
+
+/// Says what was repaired when the store was opened.
+fn with_notice(store: Store) -> Store {
+    store.notice().iter().for_each(|notice| complain(&format!("note: {}", plain(notice))));
+    store
 }
 
 /// Returns the store's folder: as told, else in the XDG data folder.
-fn path(global: &Global) -> anyhow::Result<PathBuf> {
+pub fn path(global: &Global) -> anyhow::Result<PathBuf> {
     if let Some(path) = &global.store {
         return Ok(path.clone());
     }
@@ -97,7 +116,7 @@ fn path(global: &Global) -> anyhow::Result<PathBuf> {
 }
 
 /// Tries again while another process has the store.
-fn wait_for<T>(global: &Global, open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub fn wait_for<T>(global: &Global, open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let started = Instant::now();
     let mut told = global.quiet;
     loop {

@@ -29,7 +29,7 @@ struct Row {
 
 pub fn run(global: &Global, command: &WhoHas) -> anyhow::Result<Status> {
     let published = Published::open(global)?;
-    let (mut rows, mut status, mut left_out) = (Vec::new(), Status::Done, LeftOut::default());
+    let (mut rows, mut status, mut left_out) = (Vec::new(), Status::Done, published.unreadable()?);
     for asked in &command.contents {
         match content_of(asked) {
             Ok(content) => rows.extend(ask(global, &published, asked, content, &mut left_out)?),

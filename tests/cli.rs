@@ -169,7 +169,8 @@ fn questions_asked_at_once_are_answered_in_turn() {
 fn a_store_that_stays_in_use_is_an_error_with_a_way_out() {
     let world = World::with_base();
     let _held = layerprint_store::Store::open(&world.path("store")).unwrap();
-    let ran = world.run(&["stats"]);
+    assert_eq!(world.run(&["stats"]).status, 0, "questions wait for no one");
+    let ran = world.run(&["reindex"]);
     let expected = "waiting for another process to leave store\nerror: store: store is in use by another process\n\
                     hint: wait for the other layerprint to finish, or use another --store\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (2, expected));

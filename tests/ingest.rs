@@ -111,8 +111,7 @@ fn the_first_signal_lets_a_run_finish_what_it_has_begun() {
             "failed": [], "skipped": [], "stopped": true, "hint": "the same command goes on where this one stopped",
         });
         assert_eq!((ran.status, summary), (status, expected));
-        // Those of the three images, and the one that was in flight.
-        assert_eq!(world.json(&["stats", "--json"])[0]["layers"], json!(8));
+        assert_eq!(world.json(&["stats", "--json"])[0]["layers"], json!(7), "those of the three images");
         let again = world.pipe("piped.tar", &["ingest", "layout", "-"]);
         assert!(
             again.stdout.starts_with("1 image new, 3 known, 0 failed; 2 layers read "),
@@ -239,7 +238,9 @@ fn a_full_disk_ends_an_ingest_with_what_was_told_stored_and_the_next_one_goes_on
     for size in sizes {
         let ran = with_disk(&world, size, line).unwrap();
         let status: Vec<_> = ran.stdout.lines().collect();
-        let complaint: Vec<_> = ran.stderr.lines().collect();
+        // What was committed and could not be published is not answered yet, which is said.
+        let complaint: Vec<_> =
+            ran.stderr.lines().filter(|line| !line.starts_with("note: newer commits")).collect();
         let mut told = read("told");
         if status[0] == "2" {
             assert!(complaint[0].starts_with("error: disk/store"), "{size}: {complaint:?}");
@@ -279,7 +280,7 @@ fn a_store_that_cannot_be_written_says_so() {
         \"$LAYERPRINT\" ingest other.tar; echo $?; \
         \"$LAYERPRINT\" find base:1 > found; echo $?";
     let Some(ran) = with_disk(&world, "10m", line) else { return };
-    let error = "error: disk/store/db: use the catalogue: Read-only file system (os error 30)\n\
+    let error = "error: disk/store/LOCK: open: Read-only file system (os error 30)\n\
                  hint: make the store writable and run the same command again, or name another --store\n";
     assert_eq!(ran, Ran { status: 0, stdout: "2\n1\n".into(), stderr: error.into() });
 }

@@ -279,6 +279,15 @@ pub struct List {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct Check {
+    /// Look only at headers, at how far the packs go, and at whether catalogue and index open
+    ///
+    /// Takes well under a second, and finds what was cut off, removed or overwritten; not a flipped bit in a pack.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct Forget {
     /// A name, or an image ID (can be repeated)
     #[arg(value_name = "IMAGE", required = true, value_parser = NonEmpty::new())]

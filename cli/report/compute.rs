@@ -54,7 +54,7 @@ fn add(
     failed: &Mutex<Vec<Trouble>>,
 ) -> Result<(), StoreError> {
     let told = match rows.row(&image.id) {
-        Err(error) if error.is_segment() => return Err(error),
+        Err(error) if error.is_index_damage() => return Err(error),
         Err(error) => Err(error.into()),
         Ok(row) => spool.add(&row).context("cannot keep a row"),
     };

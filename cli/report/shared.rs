@@ -57,7 +57,7 @@ fn could_share(
     let asked = published
         .ask(|index| index.image(image)?.map_or(Ok(None), |record| rebase(index, &record, &finding)));
     match asked {
-        Err(error) if error.is_segment() => Err(error.into()),
+        Err(error) if error.is_index_damage() => Err(error.into()),
         asked => Ok(asked),
     }
 }

@@ -62,7 +62,7 @@ pub fn check_config(record: &ImageRecord, config: Option<&[u8]>) -> Result<(), S
 /// An image ID binds the layers only as far as the configuration lists them truly. Where it does not, anybody could
 /// give their layers the ID of a trusted image, so the ID is that of the configuration corrected.
 fn identify(plan: &mut ImagePlan, layers: &[DiffId]) -> (ImageId, Arc<[u8]>) {
-    let claimed: Vec<_> = plan.layers.iter().filter_map(|layer| layer.claimed).collect();
+    let claimed: Vec<_> = plan.layers.iter().filter_map(|layer| layer.promise.diff_id).collect();
     if claimed == layers && plan.claimed_count == layers.len() {
         return (ImageId::of_config(&plan.config), plan.config.clone());
     }
@@ -80,7 +80,7 @@ fn note_mismatch(plan: &mut ImagePlan, layers: &[DiffId]) {
         plan.anomalies.add(kind, None, detail);
     }
     for (index, (layer, found)) in plan.layers.iter().zip(layers).enumerate() {
-        if let Some(claimed) = layer.claimed.filter(|claimed| claimed != found) {
+        if let Some(claimed) = layer.promise.diff_id.filter(|claimed| claimed != found) {
             plan.anomalies.add(kind, None, format!("layer {index}: {claimed} said, {found} found"));
         }
     }

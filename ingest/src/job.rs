@@ -23,7 +23,7 @@ pub(crate) enum Job {
     /// Open a source whose layers are read on the way.
     Open(usize, Found),
     /// Read a layer.
-    Read(LayerKey, FileRange, Promise),
+    Read(LayerKey, FileRange, Box<Promise>),
     /// Merge the layers of an image and hand it on.
     Finish(Box<ReadyImage>),
 }

@@ -32,7 +32,7 @@ pub struct LayerRead {
     pub fingerprint: Fingerprint,
 }
 
-/// What a manifest promises of a layer's stored bytes.
+/// What a manifest and a configuration promise of a layer's stored bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Promise {
     /// Their digest.
@@ -41,6 +41,8 @@ pub struct Promise {
     pub size_bytes: Option<u64>,
     /// Their media type: a hint that is compared, not believed.
     pub media_type: String,
+    /// The diff ID that the configuration claims: the hash of what they unpack to.
+    pub diff_id: Option<DiffId>,
 }
 
 /// Reads one layer to its last byte. `on_read` is told of every run of stored bytes, for progress.

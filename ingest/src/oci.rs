@@ -270,6 +270,7 @@ impl Walk<'_> {
                 digest: Some(layer.digest),
                 size_bytes: layer.size,
                 media_type: layer.media_type.clone(),
+                diff_id: None,
             };
             LayerPlan::of(self.tree, &name_of(&layer.digest), promise)
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use layerprint_store::id::{BlobDigest, DiffId};
+use layerprint_store::id::BlobDigest;
 use layerprint_store::{Anomalies, Platform};
 
 use crate::document::Config;
@@ -51,10 +51,8 @@ pub struct LayerPlan {
     pub name: String,
     /// Where its bytes are; an error if they are not there, which matters only if the store lacks the layer.
     pub blob: Result<Blob, Missing>,
-    /// What the manifest says of them.
+    /// What the manifest and the configuration say of them.
     pub promise: Promise,
-    /// The diff ID that the configuration claims.
-    pub claimed: Option<DiffId>,
 }
 
 /// A layer whose bytes are not in the source.
@@ -92,7 +90,7 @@ impl ImagePlan {
             return Err(IngestError::Limit { origin: self.origin.clone(), limit: "layers_max", max });
         }
         for (layer, diff_id) in self.layers.iter_mut().zip(&config.rootfs.diff_ids) {
-            layer.claimed = Some(*diff_id);
+            layer.promise.diff_id = Some(*diff_id);
         }
         self.claimed_count = config.rootfs.diff_ids.len();
         self.has_config = true;
@@ -112,7 +110,7 @@ impl ImagePlan {
             }
         }
         for (own, described) in self.layers.iter_mut().zip(&other.layers) {
-            own.promise = described.promise.clone();
+            own.promise = Promise { diff_id: own.promise.diff_id, ..described.promise.clone() };
             own.name.clone_from(&described.name);
         }
     }
@@ -132,7 +130,7 @@ impl LayerPlan {
             Err(error) => return Err(error),
         };
         let shown = promise.digest.map_or_else(|| name.to_owned(), |digest| digest.to_string());
-        Ok(Self { name: shown, blob, promise, claimed: None })
+        Ok(Self { name: shown, blob, promise })
     }
 }
 

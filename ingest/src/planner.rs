@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         (self.run.observer)(Progress::LayerQueued(range.len_bytes()));
-        Some(Job::Read(key.clone(), range.clone(), promise.clone()))
+        Some(Job::Read(key.clone(), range.clone(), Box::new(promise.clone())))
     }
 
     /// The collector may have stopped; then nobody is left to tell.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use layerprint_store::id::ImageId;
+use layerprint_store::id::{BlobDigest, DiffId, ImageId};
 use serde::Serialize;
 
 use crate::error::IngestError;
@@ -30,6 +30,15 @@ pub enum Progress<'a> {
     Failed(&'a Failure),
     /// A source needed no look, or is no image.
     Skipped(&'a Skipped),
+    /// The store had stored bytes down for another layer than they unpack to, and has the right one now.
+    Corrected {
+        /// The digest of the bytes.
+        digest: BlobDigest,
+        /// The layer that the store had.
+        wrong: DiffId,
+        /// The layer that they unpack to.
+        right: DiffId,
+    },
     /// The run was asked to stop, and so many layers that were begun take their time.
     Stopping(usize),
 }

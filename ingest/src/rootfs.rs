@@ -23,8 +23,7 @@ use crate::tree::Blob;
 
 /// Returns an image of the one layer in `blob`.
 pub fn image(origin: &str, blob: Blob) -> ImagePlan {
-    let layer =
-        LayerPlan { name: origin.to_owned(), blob: Ok(blob), promise: Promise::default(), claimed: None };
+    let layer = LayerPlan { name: origin.to_owned(), blob: Ok(blob), promise: Promise::default() };
     let config = config_without_layers(&Platform::default(), None);
     ImagePlan { config, layers: vec![layer], ..ImagePlan::new(origin.to_owned(), Vec::new()) }
 }

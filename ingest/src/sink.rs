@@ -2,7 +2,7 @@
 //!
 //! Both look up what is stored first, so that nothing that is known is read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use layerprint_store::id::{BlobDigest, DiffId, ImageId};
@@ -64,12 +64,48 @@ pub(crate) struct StoreSink<'a> {
     options: &'a Options,
     recent: RecentLayers,
     stacks: Stacks,
+    /// Layers that were found whole, where a run looks.
+    whole: Mutex<HashSet<DiffId>>,
 }
 
 impl<'a> StoreSink<'a> {
     pub(crate) fn new(store: &'a Store, options: &'a Options, budget: Budget) -> Self {
         let recent = RecentLayers::new(budget.recent_entries);
-        Self { store, options, recent, stacks: Stacks::new(budget.stack_entries) }
+        Self { store, options, recent, stacks: Stacks::new(budget.stack_entries), whole: Mutex::default() }
+    }
+
+    /// Returns true if a layer need not be read. A run that looks again at everything reads what is stored of it.
+    fn has_whole_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
+        if !self.options.rescan {
+            return self.store.has_layer(diff_id);
+        }
+        if lock(&self.whole).contains(diff_id) {
+            return Ok(true);
+        }
+        let is_whole = self.store.has_layer(diff_id)? && self.store.is_whole(diff_id)?;
+        if is_whole {
+            lock(&self.whole).insert(*diff_id);
+        }
+        Ok(is_whole)
+    }
+
+    /// Returns true if all that an image is made of is stored, so that nothing of it need be read.
+    fn is_complete(&self, record: &ImageRecord) -> Result<bool, StoreError> {
+        for layer in &record.layers {
+            if !self.has_whole_layer(layer)? {
+                return Ok(false);
+            }
+        }
+        for document in &record.documents {
+            let is_there = match self.options.rescan {
+                true => matches!(self.store.document(&document.digest), Ok(Some(_))),
+                false => self.store.has_document(&document.digest)?,
+            };
+            if !is_there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn put_seen(&self, record: &ImageRecord, names: &[String], steps: Steps) -> Result<bool, StoreError> {
@@ -91,6 +127,9 @@ impl Sink for StoreSink<'_> {
         let Some(record) = self.store.image(&id)?.filter(|record| brings_nothing(plan, record)) else {
             return Ok(None);
         };
+        if !self.is_complete(&record)? {
+            return Ok(None);
+        }
         let stand = plan.names.iter().map(|name| self.stands_for(name, &record.id));
         if !stand.collect::<Result<Vec<_>, _>>()?.iter().all(|stands| *stands) {
             self.put_seen(&record, &plan.names, Steps::default())?;
@@ -100,12 +139,13 @@ impl Sink for StoreSink<'_> {
 
     fn layer_of_blob(&self, digest: &BlobDigest, media_type: &str) -> Result<Option<DiffId>, StoreError> {
         let Some(known) = self.store.blob(digest)? else { return Ok(None) };
+        let is_whole = self.has_whole_layer(&known.diff_id)?;
         let (before, here) = (Codec::of_media_type(&known.media_type), Codec::of_media_type(media_type));
         if before.is_some() && here.is_some() && before != here {
             // One of the two is wrong, which is noted when the layer is read.
             return Ok(None);
         }
-        Ok(Some(known.diff_id))
+        Ok(Some(known.diff_id).filter(|_| is_whole))
     }
 
     fn note_media_type(&self, digest: &BlobDigest, media_type: &str) -> Result<(), StoreError> {
@@ -118,7 +158,7 @@ impl Sink for StoreSink<'_> {
     }
 
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
-        self.store.has_layer(diff_id)
+        self.has_whole_layer(diff_id)
     }
 
     fn put_layer(&self, layer: LayerRead, media_type: &str) -> Result<LayerKnown, StoreError> {

@@ -203,18 +203,21 @@ impl<'a> Worker<'a> {
             Ok(Blob::Layer(Ok(known))) => state(verify(known, &layer.promise).map_err(Arc::new)),
             Ok(Blob::Layer(Err(error))) => LayerState::Broken(error.clone()),
             Ok(Blob::Document(bytes)) => state(self.read_bytes(bytes, &layer.promise)?.map_err(Arc::new)),
-            Err(missing) => match layer.claimed {
+            Err(missing) => match layer.promise.diff_id {
                 Some(diff_id) if self.run.sink.has_layer(&diff_id)? => LayerState::Known(diff_id),
                 _ => LayerState::Broken(Arc::new(LayerError::Missing { what: missing.0.clone() })),
             },
         })
     }
 
+    /// Returns the layer that promised bytes unpack to, if it need not be read. What the configuration contradicts is read, for
+    /// one of the two is wrong: another machine may have told the store so.
     fn known(&self, promise: &Promise) -> Result<Option<DiffId>, StoreError> {
         let known = match &promise.digest {
             Some(digest) => self.run.sink.layer_of_blob(digest, &promise.media_type)?,
             None => None,
         };
+        let known = known.filter(|known| promise.diff_id.is_none_or(|claimed| claimed == *known));
         if known.is_some() {
             (self.run.observer)(Progress::LayerKnown);
         }
@@ -253,10 +256,15 @@ impl<'a> Worker<'a> {
             Ok(layer) => layer,
             Err(error) => return Ok(Err(error)),
         };
+        let digest = layer.digest;
+        let before = self.run.sink.layer_of_blob(&digest, &promise.media_type)?;
         let known = match self.run.sink.put_layer(layer, &promise.media_type) {
             Err(error) if is_own(&error) => return Ok(Err(LayerError::Store(Box::new(error)))),
             known => known?,
         };
+        if let Some(wrong) = before.filter(|before| *before != known.diff_id) {
+            (self.run.observer)(Progress::Corrected { digest, wrong, right: known.diff_id });
+        }
         (self.run.observer)(Progress::LayerRead);
         Ok(Ok(known.diff_id))
     }

@@ -62,7 +62,7 @@ fn a_second_member_that_is_broken_is_an_error() {
 
 fn promise_of(stored: &[u8]) -> Promise {
     let digest = Some(BlobDigest::Sha256(Sha256::digest(stored).into()));
-    Promise { digest, size_bytes: Some(stored.len() as u64), media_type: String::new() }
+    Promise { digest, size_bytes: Some(stored.len() as u64), ..Promise::default() }
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Unreadable {
     pub(crate) fn or_none<T>(&self, what: Subject, read: Result<T>) -> Result<Option<T>> {
         match read {
             Ok(read) => Ok(Some(read)),
-            Err(error) if error.is_segment() => Err(error),
+            Err(error) if error.is_index_damage() => Err(error),
             Err(error) => {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_insert(error);
                 Ok(None)
@@ -61,8 +61,12 @@ mod tests {
 
     use super::*;
 
-    fn corrupt(what: &'static str) -> StoreError {
-        StoreError::Corrupt { what, key: "0".into(), offset_bytes: 7, problem: "checksum".into() }
+    fn corrupt() -> StoreError {
+        StoreError::Corrupt { what: "pack", key: "0".into(), offset_bytes: 7, problem: "checksum".into() }
+    }
+
+    fn index_damage() -> StoreError {
+        StoreError::IndexDamaged { file: "0.segment".into(), offset_bytes: 7, problem: "checksum".into() }
     }
 
     #[test]
@@ -71,9 +75,9 @@ mod tests {
         let unreadable = Unreadable::default();
         assert_eq!(unreadable.or_none(first, Ok(3)).unwrap(), Some(3));
         for what in [first, second, first] {
-            assert_eq!(unreadable.or_none::<u8>(what, Err(corrupt("pack"))).unwrap(), None);
+            assert_eq!(unreadable.or_none::<u8>(what, Err(corrupt())).unwrap(), None);
         }
-        assert!(unreadable.or_none::<u8>(first, Err(corrupt("segment"))).unwrap_err().is_segment());
+        assert!(unreadable.or_none::<u8>(first, Err(index_damage())).unwrap_err().is_index_damage());
         let Partly { answer, unread } = unreadable.with("an answer");
         let told: Vec<Subject> = unread.iter().map(|unread| unread.what).collect();
         assert_eq!((answer, told), ("an answer", vec![second, first]));

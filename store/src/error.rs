@@ -45,25 +45,27 @@ pub enum StoreError {
         expected: u32,
     },
     /// The catalogue did not open in time, as a damaged one may do.
-    #[error("{path}: catalogue did not open within {timeout_seconds} s, it may be damaged")]
+    #[error("{path}: catalogue did not open within {timeout_seconds} s")]
     OpenTimeout {
         /// The catalogue.
         path: PathBuf,
         /// How long it was waited for.
         timeout_seconds: u64,
     },
-    /// What was published of the store is not what was committed last.
-    #[error("{path}: the index is behind, or was never published")]
+    /// No index of the store is published.
+    #[error("{path}: no index is published")]
     NotPublished {
         /// The store.
         path: PathBuf,
     },
-    /// The index is behind or damaged, and could not be mended.
-    #[error("{path}: the index is behind or damaged, and cannot be mended: {problem}")]
-    NotMended {
-        /// The store.
-        path: PathBuf,
-        /// What was in the way.
+    /// A file of the index is missing, or its bytes are not those that were written. The index can be rebuilt.
+    #[error("index {file}: corrupt at offset {offset_bytes}: {problem}")]
+    IndexDamaged {
+        /// The segment.
+        file: String,
+        /// Where in it.
+        offset_bytes: u64,
+        /// What was found.
         problem: String,
     },
     /// Bytes are not those that were written.
@@ -112,6 +114,12 @@ pub enum StoreError {
         /// How much there may be.
         max: u64,
     },
+    /// The fingerprint of a layer could not be read when the index was built.
+    #[error("{layer}: its fingerprint is damaged or lost")]
+    UnreadableLayer {
+        /// The layer.
+        layer: DiffId,
+    },
     /// An image refers to a layer that was not put first.
     #[error("image {image}: layer {layer} is not in the store")]
     MissingLayer {
@@ -151,16 +159,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns true if the index is damaged or a part of it is gone: it can be built again.
-    pub fn is_segment(&self) -> bool {
-        match self {
-            Self::Corrupt { what, .. } => *what == "segment",
-            Self::Io { path, source, .. } => {
-                source.kind() == io::ErrorKind::NotFound
-                    && path.extension().is_some_and(|extension| extension == "segment")
-            }
-            _ => false,
-        }
+    /// Returns true if the index is damaged or a part of it is gone: it can be rebuilt from the packs.
+    pub fn is_index_damage(&self) -> bool {
+        matches!(self, Self::IndexDamaged { .. })
     }
 
     /// Says what was tried on which path, for `map_err`.

@@ -2,25 +2,26 @@
 //!
 //! The bytes follow from what is stored alone: not from the order or the threads of ingests, the machine, the store's id or
 //! secret, nor from where things lie in the packs. Two stores with the same images give the same export. What machines remember of
-//! their own files (`sources`) is not in it. Only what is committed is. Memory holds one layer at a time.
+//! their own files (`sources`) is not in it. Only what is committed is. Memory holds one layer at a time. What is damaged is
+//! left out, with the images that need it, and named.
 
 pub(crate) mod frames;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::PoisonError;
 
 use serde::Serialize;
 
-use crate::compression;
 use crate::error::StoreError;
-use crate::format::record::DOCUMENT_BYTES_MAX;
 use crate::id::{BlobDigest, ImageId};
 use crate::images;
+use crate::index::state::IndexedImage;
 use crate::log::catalogue::Tree;
 use crate::log::journal::Journal;
 use crate::log::seal::corrupt_record;
-use crate::record::LayerRecord;
-use crate::store::{BlobRecord, Store};
+use crate::record::{ImageRecord, LayerRecord};
+use crate::store::{BlobRecord, Store, document_of};
 use frames::{FrameWriter, Kind};
 
 /// Things between two words to the observer.
@@ -41,6 +42,8 @@ pub struct Exported {
     pub size_bytes: u64,
     /// BLAKE3 of all of it, in hexadecimal: equal for equal stores.
     pub blake3: String,
+    /// What is damaged and therefore not in it, in words.
+    pub left_out: Vec<String>,
 }
 
 /// Why a store could not be exported.
@@ -76,6 +79,7 @@ impl Store {
             observer,
             done: 0,
             total,
+            left_out: BTreeSet::new(),
             exported: Exported::default(),
         };
         exporter.layers()?;
@@ -93,6 +97,8 @@ struct Exporter<'a, W> {
     observer: &'a dyn Fn(u64, u64),
     done: u64,
     total: u64,
+    /// Layers and documents that are damaged or lost, by tree and key.
+    left_out: BTreeSet<(u8, Vec<u8>)>,
     exported: Exported,
 }
 
@@ -101,11 +107,12 @@ type Written = Result<(), ExportError>;
 impl<W: Write> Exporter<'_, W> {
     fn layers(&mut self) -> Written {
         let journal = self.journal;
-        for record in journal.committed_records::<LayerRecord>(Tree::Layers) {
-            let record = record?;
-            let key = record.diff_id.as_bytes();
-            let body = journal.committed_value(Tree::Bodies, key)?;
-            let body = body.ok_or_else(|| corrupt_record(Tree::Layers, key, "its fingerprint is missing"))?;
+        for key in journal.committed_keys(Tree::Layers, &[]) {
+            let key = key?;
+            let Some((record, body)) = self.whole(layer(journal, &key))?.flatten() else {
+                self.left_out.insert((Tree::Layers as u8, key));
+                continue;
+            };
             self.frame(Kind::Layer, &[&encode(&record.merged(None)), &body])?;
             self.exported.layers += 1;
         }
@@ -114,12 +121,12 @@ impl<W: Write> Exporter<'_, W> {
 
     fn documents(&mut self) -> Written {
         let journal = self.journal;
-        for pair in journal.committed_pairs(Tree::Documents) {
-            let (key, compressed) = pair?;
-            let corrupt = |problem| corrupt_record(Tree::Documents, &key, problem);
-            let digest = BlobDigest::from_key(&key).ok_or_else(|| corrupt("not the key of a digest"))?;
-            let document = compression::decompress(&compressed, DOCUMENT_BYTES_MAX);
-            let document = document.map_err(|_| corrupt("document does not decompress"))?;
+        for key in journal.committed_keys(Tree::Documents, &[]) {
+            let key = key?;
+            let Some((digest, document)) = self.whole(document(journal, &key))?.flatten() else {
+                self.left_out.insert((Tree::Documents as u8, key));
+                continue;
+            };
             self.frame(Kind::Document, &[&encode(&digest), &document])?;
             self.exported.documents += 1;
         }
@@ -130,14 +137,11 @@ impl<W: Write> Exporter<'_, W> {
         let journal = self.journal;
         for key in journal.committed_keys(Tree::Images, &[]) {
             let key = key?;
-            let corrupt = |problem| corrupt_record(Tree::Images, &key, problem);
-            let id: [u8; 32] = key[..].try_into().map_err(|_| corrupt("not an image id"))?;
-            let image = images::indexed(journal, &ImageId::from_bytes(id))?;
-            let image = image.ok_or_else(|| corrupt("it went while it was read"))?;
-            for document in &image.record.documents {
-                if !journal.is_committed(Tree::Documents, &document.digest.to_key())? {
-                    return Err(corrupt("a document of it is missing").into());
-                }
+            let image = image(journal, &key);
+            let Some(image) = self.whole(image)?.flatten() else { continue };
+            if let Some(missing) = self.missing(&image.record)? {
+                self.exported.left_out.push(format!("image {}: {missing}", image.record.id));
+                continue;
             }
             self.frame(Kind::Image, &[&encode(&(image.record.merged(None), image.names))])?;
             self.exported.images += 1;
@@ -145,22 +149,50 @@ impl<W: Write> Exporter<'_, W> {
         Ok(())
     }
 
+    /// Says what of an image is not in the export.
+    fn missing(&self, record: &ImageRecord) -> Result<Option<String>, StoreError> {
+        for layer in &record.layers {
+            if !self.has(Tree::Layers, layer.as_bytes())? {
+                return Ok(Some(format!("layer {layer} is damaged or lost")));
+            }
+        }
+        for document in &record.documents {
+            if !self.has(Tree::Documents, &document.digest.to_key())? {
+                return Ok(Some(format!("document {} is damaged or lost", document.digest)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn has(&self, tree: Tree, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.journal.is_committed(tree, key)? && !self.left_out.contains(&(tree as u8, key.to_vec())))
+    }
+
     /// Blobs come after images, whose layers they are: so the importing store's index takes them up at once.
     fn blobs(&mut self) -> Written {
         let journal = self.journal;
-        for pair in journal.committed_pairs(Tree::Blobs) {
-            let (key, value) = pair?;
-            let corrupt = |problem| corrupt_record(Tree::Blobs, &key, problem);
-            let digest = BlobDigest::from_key(&key).ok_or_else(|| corrupt("not the key of a digest"))?;
-            let record = postcard::from_bytes(&value).map_err(|_| corrupt("record does not decode"))?;
+        for key in journal.committed_keys(Tree::Blobs, &[]) {
+            let key = key?;
+            let Some((digest, record)) = self.whole(blob(journal, &key))?.flatten() else { continue };
             let BlobRecord { diff_id, media_type } = record;
             // A blob whose layer is not there is as good as none.
-            if journal.is_committed(Tree::Layers, diff_id.as_bytes())? {
+            if self.has(Tree::Layers, diff_id.as_bytes())? {
                 self.frame(Kind::Blob, &[&encode(&(digest, diff_id, media_type))])?;
                 self.exported.blobs += 1;
             }
         }
         Ok(())
+    }
+
+    /// Returns what was read; nothing if it is damaged, which is noted.
+    fn whole<T>(&mut self, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match read {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                self.exported.left_out.push(error.to_string());
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 
     fn end(mut self) -> Result<Exported, ExportError> {
@@ -188,6 +220,32 @@ impl<W: Write> Exporter<'_, W> {
         }
         Ok(())
     }
+}
+
+/// Reads a layer. None if its fingerprint was lost, which the images that have it say.
+fn layer(journal: &Journal, key: &[u8]) -> Result<Option<(LayerRecord, Vec<u8>)>, StoreError> {
+    let Some(record) = journal.committed_record::<LayerRecord>(Tree::Layers, key)? else { return Ok(None) };
+    let Some(bytes) = journal.committed_value(Tree::Bodies, key)? else { return Ok(None) };
+    Ok(Some((record, bytes)))
+}
+
+fn document(journal: &Journal, key: &[u8]) -> Result<Option<(BlobDigest, Vec<u8>)>, StoreError> {
+    let Some(compressed) = journal.committed_value(Tree::Documents, key)? else { return Ok(None) };
+    let digest = BlobDigest::from_key(key);
+    let digest = digest.ok_or_else(|| corrupt_record(Tree::Documents, key, "not the key of a digest"))?;
+    document_of(key, &compressed).map(|document| Some((digest, document)))
+}
+
+fn image(journal: &Journal, key: &[u8]) -> Result<Option<IndexedImage>, StoreError> {
+    let id: Result<[u8; 32], _> = key.try_into();
+    let id = id.map_err(|_| corrupt_record(Tree::Images, key, "not an image id"))?;
+    images::indexed(journal, &ImageId::from_bytes(id))
+}
+
+fn blob(journal: &Journal, key: &[u8]) -> Result<Option<(BlobDigest, BlobRecord)>, StoreError> {
+    let digest = BlobDigest::from_key(key);
+    let digest = digest.ok_or_else(|| corrupt_record(Tree::Blobs, key, "not the key of a digest"))?;
+    Ok(journal.committed_record(Tree::Blobs, key)?.map(|record| (digest, record)))
 }
 
 /// Returns the bytes of a record, which has only one spelling.

@@ -93,8 +93,8 @@ pub(crate) mod record {
 /// Index segments, and the file that names the live ones.
 pub(crate) mod index {
     pub(crate) const MAGIC: [u8; 4] = *b"LPSG";
-    /// 2: where documents stand.
-    pub(crate) const VERSION: u16 = 2;
+    /// 2: where documents stand. 3: records of layers, and which layers cannot be read.
+    pub(crate) const VERSION: u16 = 3;
     /// Header without the section table.
     pub(crate) const FIXED_BYTES: usize = 48;
     pub(crate) const CHECKSUM_BYTES: usize = 16;
@@ -105,7 +105,8 @@ pub(crate) mod index {
     pub(crate) const KEY_CONTEXT: &str = "layerprint store 2 index";
     /// First line of `CURRENT`.
     pub(crate) const CURRENT_MAGIC: &str = "layerprint index";
-    pub(crate) const CURRENT_VERSION: u32 = 1;
+    /// 2: how many bytes of the packs are commits.
+    pub(crate) const CURRENT_VERSION: u32 = 2;
     /// Longest `CURRENT` that is read: segments merge in tiers, so there are a few dozen.
     pub(crate) const CURRENT_BYTES_MAX: u64 = 1 << 20;
     /// Keys that share a bucket on average. Keys are uniform, so a bucket is found by its number.

@@ -303,6 +303,42 @@ impl Store {
     }
 }
 
+/// A reference of an image, as the two trees of names have it in their keys.
+pub(crate) struct Named {
+    pub(crate) image: ImageId,
+    pub(crate) reference: String,
+    /// When it was last seen, in seconds since 1970; zero where that is not known.
+    pub(crate) seen_unix_s: u64,
+}
+
+impl Named {
+    /// Takes a key of `Names` apart.
+    pub(crate) fn of_name_key(key: &[u8]) -> Option<Self> {
+        let (reference, image) = key.split_last_chunk::<32>()?;
+        let reference = std::str::from_utf8(reference.strip_suffix(&[0])?).ok()?.to_owned();
+        Some(Self { image: ImageId::from_bytes(*image), reference, seen_unix_s: 0 })
+    }
+
+    /// Takes a key of `ImageNames` apart.
+    pub(crate) fn of_image_name_key(key: &[u8]) -> Option<Self> {
+        let image = key.first_chunk::<32>()?;
+        Some(Self { image: ImageId::from_bytes(*image), reference: name_in(key).ok()?, seen_unix_s: 0 })
+    }
+
+    pub(crate) fn name_key(&self) -> Vec<u8> {
+        name_key(&self.reference, &self.image)
+    }
+
+    pub(crate) fn image_name_key(&self) -> Vec<u8> {
+        image_name_key(&self.image, &self.reference)
+    }
+
+    /// The value of the name.
+    pub(crate) fn seen(&self, platform: Platform) -> impl Serialize {
+        Seen { platform, unix_s: self.seen_unix_s }
+    }
+}
+
 fn names_of(journal: &Journal, image: &ImageId) -> Result<Vec<String>> {
     let keys = journal.keys(Tree::ImageNames, image.as_bytes());
     keys.map(|key| name_in(&key?)).collect()
@@ -336,7 +372,7 @@ pub(crate) fn indexed(journal: &Journal, image: &ImageId) -> Result<Option<Index
 }
 
 /// The keys, besides the image's own, that follow from its layers.
-fn paths_to(record: &ImageRecord) -> Vec<(Tree, Vec<u8>)> {
+pub(crate) fn paths_to(record: &ImageRecord) -> Vec<(Tree, Vec<u8>)> {
     let image = record.id.as_bytes();
     let mut paths = vec![(Tree::Sets, [&record.set_id.as_bytes()[..], image].concat())];
     if let Some(chain) = ChainId::of_prefixes(&record.layers).last() {
@@ -374,7 +410,7 @@ fn image_name_key(image: &ImageId, reference: &str) -> Vec<u8> {
     [image.as_bytes(), reference.as_bytes()].concat()
 }
 
-fn parse_name((key, value): (Vec<u8>, Vec<u8>)) -> Result<Name> {
+pub(crate) fn parse_name((key, value): (Vec<u8>, Vec<u8>)) -> Result<Name> {
     let corrupt = || corrupt_record(Tree::Names, &key, "not a name");
     let (reference, image) = key.split_last_chunk::<32>().ok_or_else(corrupt)?;
     let reference = reference.strip_suffix(&[0]).and_then(|reference| std::str::from_utf8(reference).ok());

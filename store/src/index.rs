@@ -6,7 +6,7 @@
 //! to be confirmed on the entries of their layers.
 
 mod columns;
-mod current;
+pub(crate) mod current;
 mod draft;
 mod holders;
 mod merge;
@@ -18,22 +18,28 @@ mod segment;
 pub(crate) mod state;
 mod views;
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rayon::prelude::*;
 
 use crate::body;
 use crate::error::{Result, StoreError};
 use crate::fingerprint::{Content, Fingerprint};
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
-use crate::log::catalogue::Tree;
-use crate::log::frame::FrameKind;
+use crate::log::catalogue::{self, Tree};
+use crate::log::changes;
+use crate::log::frame::{FrameKind, Place, Position};
 use crate::log::journal::frame_key;
 use crate::log::layout::Layout;
+use crate::log::lock::WriterLock;
 use crate::log::pack::Packs;
+use crate::log::walk::Piece;
 use crate::recent::RecentLayers;
-use crate::record::{ImageRecord, Platform};
-use crate::store::{Store, document_of};
+use crate::record::{ImageRecord, LayerRecord, Platform};
+use crate::store::{Stats, document_of};
 
 use current::Current;
 use segment::Segment;
@@ -41,10 +47,6 @@ use state::{IndexedImage, NO_NODE, State};
 
 pub use holders::Holder;
 pub use state::ImageAt;
-
-/// Segments of this size together are checked as a whole when they are opened; of larger ones every part is checked when
-/// it is first looked at.
-const CHECKED_AT_OPEN_BYTES_MAX: u64 = 32 << 20;
 
 /// How often it is tried to open what is live while it is replaced.
 const ATTEMPTS_MAX: usize = 100;
@@ -57,6 +59,7 @@ pub struct Index {
     root: PathBuf,
     state: State,
     packs: Packs,
+    current: Current,
     recent: RecentLayers,
 }
 
@@ -93,42 +96,25 @@ pub struct IndexStats {
 }
 
 impl Index {
-    /// Opens what was published last.
+    /// Opens what was published last. Writes nothing, and waits for no one.
     ///
-    /// Where that is not what was committed last and nobody writes, or where it is damaged, it is mended first, which takes
-    /// the store for a while as a writer does.
+    /// A store to which no image was ever committed has an empty index.
     ///
     /// # Errors
     ///
-    /// Fails if there is no store, if another process has it where it must be mended, and if it cannot be read.
+    /// Fails if there is no store, if no index of it was published, and if that cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
-        let mended = match Self::published(path) {
-            Err(StoreError::NotPublished { .. }) => Store::open(path).map(drop),
-            Err(error) if error.is_segment() => Self::mend(path),
-            opened => return opened,
-        };
-        match (mended, Self::published(path)) {
-            // Whoever has the store mends it, or has meanwhile.
-            (Err(locked @ StoreError::Locked { .. }), opened) => opened.map_err(|_| locked),
-            (Err(error), _) => {
-                Err(StoreError::NotMended { path: path.to_owned(), problem: error.to_string() })
-            }
-            (Ok(()), opened) => opened,
-        }
+        Self::of_layout(&Layout::open(path)?)
     }
 
-    /// Builds the index of a store again. For an error that says that a segment is damaged.
-    pub fn mend(path: &Path) -> Result<()> {
-        Store::open(path)?.reindex()
-    }
-
-    fn published(path: &Path) -> Result<Self> {
-        let layout = Layout::open(path)?;
-        let not_published = || StoreError::NotPublished { path: path.to_owned() };
+    /// Opens what was published last of a store whose header was read.
+    pub(crate) fn of_layout(layout: &Layout) -> Result<Self> {
         let mut last_error = None;
         for _ in 0..ATTEMPTS_MAX {
-            let current = Current::read(&layout.root, &layout.store_id)?.ok_or_else(not_published)?;
-            match Self::of(&layout, &current) {
+            let Some(current) = Current::read(&layout.root, &layout.store_id)? else {
+                return Self::unpublished(layout);
+            };
+            match Self::of(layout, &current) {
                 // A writer has replaced it since: what is current now names others.
                 Err(error)
                     if Current::read(&layout.root, &layout.store_id)?.is_some_and(|now| now != current) =>
@@ -138,25 +124,69 @@ impl Index {
                 opened => return opened,
             }
         }
-        Err(last_error.unwrap_or_else(not_published))
+        Err(last_error.unwrap_or(StoreError::NotPublished { path: layout.root.clone() }))
     }
 
-    /// Opens one published state. Fails if it is not what was committed last, and nobody is at work on that.
+    /// What there is to ask before anything was published: nothing, unless the index was lost.
+    fn unpublished(layout: &Layout) -> Result<Self> {
+        let packs = match Packs::open_read_only(layout.packs(), layout.store_id) {
+            // The process that made the store died right then.
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Packs::none(layout.packs(), layout.store_id)
+            }
+            packs => packs?,
+        };
+        if holds_images(&packs)? {
+            return Err(StoreError::NotPublished { path: layout.root.clone() });
+        }
+        Self::checked(layout.root.clone(), State::default(), packs, Current::default())
+    }
+
+    /// Opens one published state.
     fn of(layout: &Layout, current: &Current) -> Result<Self> {
         let state = State::open(&layout.segments(), &layout.store_id, &current.segments, &State::default())?;
         let packs = Packs::open_read_only(layout.packs(), layout.store_id)?;
-        if packs.end() > current.through && !is_written(layout) {
-            return Err(StoreError::NotPublished { path: layout.root.clone() });
-        }
-        Self::checked(layout.root.clone(), state, packs)
+        Self::checked(layout.root.clone(), state, packs, current.clone())
     }
 
-    fn checked(root: PathBuf, state: State, packs: Packs) -> Result<Self> {
-        let size_bytes: u64 = state.segments.iter().map(|segment| segment.file_bytes()).sum();
-        if size_bytes <= CHECKED_AT_OPEN_BYTES_MAX {
-            state.segments.iter().try_for_each(|segment| segment.check())?;
+    fn checked(root: PathBuf, state: State, packs: Packs, current: Current) -> Result<Self> {
+        state.check_if_small()?;
+        Ok(Self { root, state, packs, current, recent: RecentLayers::new(RECENT_ENTRIES_MAX) })
+    }
+
+    /// Returns true if something was committed that is not published, and no process is about to publish it: one died in
+    /// between, or could not go on. The next writer publishes it.
+    pub fn is_behind(&self) -> Result<bool> {
+        let through = self.current.through;
+        if self.packs.end() <= through || WriterLock::is_held(&self.root) {
+            return Ok(false);
         }
-        Ok(Self { root, state, packs, recent: RecentLayers::new(RECENT_ENTRIES_MAX) })
+        let mut pieces = self.packs.walk(through);
+        let is_commit = |piece: &Result<Piece>| match piece {
+            Ok(Piece::Frame(frame)) => frame.kind == FrameKind::Commit as u8,
+            Ok(Piece::Damage(_)) => false,
+            Err(_) => true,
+        };
+        pieces.find(is_commit).map_or(Ok(false), |piece| piece.map(|_| true))
+    }
+
+    /// Returns the layers whose fingerprints could not be read when the index was built, of images that can run on a platform,
+    /// where one is given. What the index says of those images may lack contents.
+    pub fn unreadable_layers(&self, platform: Option<&Platform>) -> Result<Vec<DiffId>> {
+        let unreadable = &self.state.unreadable;
+        if unreadable.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut found = BTreeSet::new();
+        for record in self.images() {
+            let record = record?;
+            if platform.is_none_or(|platform| record.platform.fits(platform)) {
+                found.extend(record.layers);
+            }
+        }
+        let numbers = unreadable.iter().map(|number| self.state.diff_id(*number));
+        let layers: Vec<DiffId> = numbers.collect::<Result<_>>()?;
+        Ok(layers.into_iter().filter(|layer| found.contains(layer)).collect())
     }
 
     /// Returns the folder of the store.
@@ -164,9 +194,64 @@ impl Index {
         &self.root
     }
 
-    /// Reads everything and compares it with its checksums.
-    pub fn check(&self) -> Result<()> {
-        self.state.segments.iter().try_for_each(|segment| segment.check())
+    /// Reads everything and compares it with its checksums. Returns what is damaged, a problem for each segment.
+    pub(crate) fn damaged_segments(&self) -> Vec<StoreError> {
+        self.state.segments.par_iter().filter_map(|segment| segment.check().err()).collect()
+    }
+
+    /// Returns where the fingerprints of all layers lie, but for those that are known to be lost.
+    pub(crate) fn layer_places(&self) -> impl Iterator<Item = Result<(DiffId, Place)>> {
+        let numbers = 0..self.state.layers_end();
+        let places = numbers.map(|number| Ok((self.state.diff_id(number)?, self.state.place(number)?)));
+        places.filter(|layer| layer.as_ref().map_or(true, |(_, place)| *place != Place::default()))
+    }
+
+    /// Returns the position up to which commits are in this state.
+    pub(crate) fn through(&self) -> Position {
+        self.current.through
+    }
+
+    /// Returns the size of its segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.state.segments.iter().map(|segment| segment.file_bytes()).sum()
+    }
+
+    /// Returns what is known of a layer besides its entries.
+    pub fn layer(&self, layer: &DiffId) -> Result<Option<LayerRecord>> {
+        let number = self.state.layer_of_diff_id(layer)?;
+        number.map(|number| self.state.layer_record(number)).transpose()
+    }
+
+    /// Counts what the published images hold, reading every image record.
+    pub fn totals(&self) -> Result<Stats> {
+        let mut stats = Stats {
+            pack_bytes: self.packs.size_bytes()?,
+            commit_bytes: self.current.commit_bytes,
+            catalogue_bytes: catalogue::size_bytes(&self.root.join("db")),
+            ..Stats::default()
+        };
+        let (mut layers, mut documents) = (BTreeSet::new(), BTreeSet::new());
+        for image in self.images_with_names() {
+            let (record, names) = image?;
+            stats.images += 1;
+            stats.names += names.len() as u64;
+            layers.extend(record.layers);
+            documents.extend(record.documents.into_iter().map(|document| document.digest));
+        }
+        for layer in &layers {
+            let Some(number) = self.state.layer_of_diff_id(layer)? else { continue };
+            let record = self.state.layer_record(number)?;
+            stats.entries += record.entry_count;
+            stats.tar_bytes += record.tar_size_bytes;
+            stats.live_bytes += self.state.place(number)?.frame_bytes();
+        }
+        for document in &documents {
+            stats.live_bytes += self.state.document(document)?.map_or(0, |place| place.frame_bytes());
+        }
+        (stats.layers, stats.documents) = (layers.len() as u64, documents.len() as u64);
+        let used_bytes = stats.live_bytes + stats.commit_bytes;
+        stats.dead_bytes = stats.pack_bytes.saturating_sub(used_bytes);
+        Ok(stats)
     }
 
     /// Returns how large the index is.
@@ -246,14 +331,17 @@ impl Index {
         Ok(self.state.indexed(at)?.names.into_iter().map(|(name, _)| name).collect())
     }
 
-    /// Returns true if a layer is known.
+    /// Returns true if a layer is known and can be read, as far as the index knows.
     pub fn has_layer(&self, layer: &DiffId) -> Result<bool> {
-        Ok(self.state.layer_of_diff_id(layer)?.is_some())
+        let number = self.state.layer_of_diff_id(layer)?;
+        Ok(number.is_some_and(|number| !self.state.unreadable.contains(&number)))
     }
 
-    /// Returns the layer that a blob unpacks to, if it is known.
+    /// Returns the layer that a blob unpacks to, if it is known and can be read.
     pub fn layer_of_blob(&self, blob: &BlobDigest) -> Result<Option<DiffId>> {
-        self.state.layer_of_blob(blob)?.map(|layer| self.state.diff_id(layer)).transpose()
+        let number = self.state.layer_of_blob(blob)?;
+        let number = number.filter(|number| !self.state.unreadable.contains(number));
+        number.map(|number| self.state.diff_id(number)).transpose()
     }
 
     /// Returns the entries of a layer. Those that were read lately are kept.
@@ -355,10 +443,16 @@ impl Index {
     }
 }
 
-/// Returns true while a process has the store open for writing.
-fn is_written(layout: &Layout) -> bool {
-    match File::open(layout.catalogue().join("db")) {
-        Ok(file) => file.try_lock_shared().is_err(),
-        Err(_) => false,
+/// Returns true if any commit in the packs is of an image.
+fn holds_images(packs: &Packs) -> Result<bool> {
+    for piece in packs.walk(packs.start()) {
+        let Piece::Frame(frame) = piece? else { continue };
+        if frame.kind == FrameKind::Commit as u8 {
+            let changes = changes::decode(&frame.payload);
+            if changes.is_none_or(|changes| !changes[Tree::Images as usize].is_empty()) {
+                return Ok(true);
+            }
+        }
     }
+    Ok(false)
 }

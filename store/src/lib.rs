@@ -5,6 +5,7 @@
 
 mod anomaly;
 pub mod body;
+mod check;
 mod compression;
 mod cursor;
 mod error;
@@ -20,6 +21,7 @@ mod merge;
 mod path;
 mod recent;
 mod record;
+mod repair;
 mod resolve;
 mod stack;
 mod store;
@@ -27,16 +29,19 @@ mod tally;
 
 pub use anomaly::{Anomalies, Anomaly, AnomalyKind};
 pub use body::BodyError;
+pub use check::{CheckEvent, Checked, Damage, DamagedPart, check};
 pub use error::{Result, StoreError};
 pub use export::{ExportError, Exported};
 pub use fingerprint::{Content, Entry, EntryKind, Fingerprint};
 pub use images::{Forgotten, Name};
 pub use import::{CheckConfig, Conflict, ImportError, ImportEvent, Imported};
 pub use index::{Holder, ImageAt, Index, IndexStats, Overlap};
+pub use log::catalogue::hide_panics_of_database;
 pub use merge::{MergedView, PathWalk};
 pub use path::PathBytes;
 pub use recent::RecentLayers;
 pub use record::{Document, ImageRecord, LayerRecord, Platform};
+pub use repair::{Repaired, repair};
 pub use resolve::Subject;
 pub use stack::{Stack, Stacks, Steps};
 pub use store::{BlobRecord, SourceRecord, Stats, Store};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::Anomalies;
-use crate::fingerprint::Content;
+use crate::fingerprint::{Content, Entry, Fingerprint};
 use crate::id::{BlobDigest, DiffId, ImageId, SetId};
 
 /// What is known of a layer besides its entries.
@@ -24,6 +24,20 @@ pub struct LayerRecord {
 }
 
 impl LayerRecord {
+    /// Returns true if it counts the entries of a fingerprint.
+    pub(crate) fn describes(&self, fingerprint: &Fingerprint) -> bool {
+        let files = || fingerprint.entries().iter().filter_map(Entry::content);
+        let size_bytes = files().fold(0, |sum: u64, content| sum.saturating_add(content.size_bytes));
+        let counted = (self.entry_count, self.file_count, self.file_size_bytes);
+        counted == (fingerprint.entries().len() as u64, files().count() as u64, size_bytes)
+    }
+
+    /// Stands in for the record of a layer that was lost.
+    pub(crate) fn unknown(diff_id: DiffId) -> Self {
+        let anomalies = Anomalies::default();
+        Self { diff_id, tar_size_bytes: 0, entry_count: 0, file_count: 0, file_size_bytes: 0, anomalies }
+    }
+
     /// Adds what another look at the same layer found odd: the same bytes may come in other compressions.
     pub(crate) fn merged(&self, other: Option<&Self>) -> Self {
         let mut merged = Self { anomalies: Anomalies::default(), ..self.clone() };

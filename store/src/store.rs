@@ -17,7 +17,7 @@ use crate::fingerprint::{Content, Fingerprint};
 use crate::format::record::{DOCUMENT_BYTES_MAX, DOCUMENT_ZSTD_LEVEL};
 use crate::id::{BlobDigest, DiffId, ImageId};
 use crate::index::Index;
-use crate::index::publisher::{Fresh, Publisher};
+use crate::index::publisher::{Fresh, Publisher, Written};
 use crate::log::catalogue::Tree;
 use crate::log::journal::Journal;
 use crate::log::layout::{Layout, random_bytes};
@@ -97,7 +97,10 @@ impl Store {
     }
 
     fn from_layout(layout: Layout) -> Result<Self> {
-        let journal = Journal::open(layout)?;
+        Self::of_journal(Journal::open(layout)?)
+    }
+
+    pub(crate) fn of_journal(journal: Journal) -> Result<Self> {
         let secret = match journal.record(Tree::Meta, SECRET)? {
             Some(secret) => secret,
             None => {
@@ -111,6 +114,12 @@ impl Store {
         };
         let publisher = Mutex::new(Publisher::open(&journal)?);
         Ok(Self { journal, secret, publisher, fresh: Mutex::default() })
+    }
+
+    /// Returns what was repaired when the store was opened, in a line for the user; none if nothing was.
+    pub fn notice(&self) -> Option<String> {
+        let problem = self.journal.rebuilt()?;
+        Some(format!("{problem}; the catalogue was rebuilt from the packs"))
     }
 
     /// Returns a secret of this store, for hashes whose values the makers of images must not be able to choose.
@@ -142,6 +151,15 @@ impl Store {
         publisher.reindex(&self.journal, observer)
     }
 
+    /// Reads the whole index, and rebuilds it if any of it is damaged. Returns true if it was.
+    pub(crate) fn repair_index(&self) -> Result<bool> {
+        let is_damaged = !self.index()?.damaged_segments().is_empty();
+        if is_damaged {
+            self.reindex()?;
+        }
+        Ok(is_damaged)
+    }
+
     /// Opens what is published of this store.
     pub fn index(&self) -> Result<Index> {
         Index::open(&self.journal.layout().root)
@@ -151,37 +169,36 @@ impl Store {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a layer. Returns false if it is known; then only what is odd about it is added.
+    /// Puts a layer. Returns false if it is known; then only its anomalies are added. One whose stored fingerprint is damaged
+    /// or was lost is put again.
     pub fn put_layer(&self, record: &LayerRecord, fingerprint: &Fingerprint) -> Result<bool> {
         // Asked twice: encoding is the expensive part and happens outside the lock.
-        if self.note_layer(record)? {
+        if self.is_whole(&record.diff_id)? && self.note_layer(record)? {
             return Ok(false);
         }
         let body = body::encode(fingerprint).map_err(StoreError::body(record.diff_id))?;
-        self.put_body(record, &body)
+        self.put_encoded_layer(record, &body)
     }
 
     /// Does the same with a fingerprint that [`body::encode`] has encoded.
     pub(crate) fn put_encoded_layer(&self, record: &LayerRecord, body: &[u8]) -> Result<bool> {
-        if self.note_layer(record)? {
-            return Ok(false);
-        }
-        self.put_body(record, body)
-    }
-
-    fn put_body(&self, record: &LayerRecord, body: &[u8]) -> Result<bool> {
         let key = record.diff_id.as_bytes();
         let mut writer = self.journal.write()?;
-        let known: Option<LayerRecord> = self.journal.record(Tree::Layers, key)?;
-        if known.is_none() {
+        let is_whole = self.is_whole(&record.diff_id)?;
+        let known: Option<LayerRecord> = or_damaged(self.journal.record(Tree::Layers, key))?;
+        if !is_whole {
             writer.put_packed(Tree::Bodies, key, body)?;
         }
         writer.put_record(Tree::Layers, key, &record.merged(known.as_ref()))?;
-        drop(writer.finish());
-        Ok(known.is_none())
+        let writing = writer.finish();
+        let mut fresh = self.fresh();
+        fresh.layers.extend(known.map(|known| known.diff_id));
+        fresh.written.extend((!is_whole).then_some(Written::Layer(record.diff_id)));
+        drop((fresh, writing));
+        Ok(!is_whole)
     }
 
-    /// Adds what is odd about a layer. Returns false if it is not known.
+    /// Adds the anomalies of a layer. Returns false if it is not known.
     pub(crate) fn note_layer(&self, record: &LayerRecord) -> Result<bool> {
         let key = record.diff_id.as_bytes();
         let merged = |known: &LayerRecord| Some(known.merged(Some(record))).filter(|merged| merged != known);
@@ -191,15 +208,23 @@ impl Store {
             let Some(known) = self.layer(&record.diff_id)? else { return Ok(false) };
             if let Some(merged) = merged(&known) {
                 writer.put_record(Tree::Layers, key, &merged)?;
+                let writing = writer.finish();
+                self.fresh().layers.insert(record.diff_id);
+                drop(writing);
             }
-            drop(writer.finish());
         }
         Ok(true)
     }
 
-    /// Returns true if a layer is known.
+    /// Returns true if the fingerprint of a layer is there and has the bytes that were written. Reads it.
+    pub fn is_whole(&self, layer: &DiffId) -> Result<bool> {
+        Ok(or_damaged(self.journal.get(Tree::Bodies, layer.as_bytes()))?.is_some())
+    }
+
+    /// Returns true if a layer is known, and its fingerprint was not found to be lost. Reads neither.
     pub fn has_layer(&self, layer: &DiffId) -> Result<bool> {
-        self.journal.contains(Tree::Layers, layer.as_bytes())
+        let key = layer.as_bytes();
+        Ok(self.journal.contains(Tree::Layers, key)? && self.journal.contains(Tree::Bodies, key)?)
     }
 
     /// Returns what is known of a layer besides its entries.
@@ -267,17 +292,20 @@ impl Store {
             let what = format!("document {digest}");
             return Err(StoreError::TooLarge { what, found, max: DOCUMENT_BYTES_MAX });
         }
-        // Asked twice, as for a layer.
-        if self.journal.contains(Tree::Documents, &key)? {
+        // Asked twice, as for a layer. Documents are few and small, so that reading them costs little.
+        let is_whole = || Ok(or_damaged(self.document(digest))?.is_some());
+        if is_whole()? {
             return Ok(false);
         }
         let compressed = compression::compress(bytes, DOCUMENT_ZSTD_LEVEL);
         let mut writer = self.journal.write()?;
-        if self.journal.contains(Tree::Documents, &key)? {
+        if self.journal.contains(Tree::Documents, &key)? && is_whole()? {
             return Ok(false);
         }
         writer.put_packed(Tree::Documents, &key, &compressed)?;
-        drop(writer.finish());
+        let writing = writer.finish();
+        self.fresh().written.push(Written::Document(*digest));
+        drop(writing);
         Ok(true)
     }
 
@@ -326,6 +354,14 @@ impl Store {
         stats.documents = self.journal.count(Tree::Documents);
         stats.dead_bytes = pack_bytes.saturating_sub(stats.live_bytes).saturating_sub(commit_bytes);
         Ok(stats)
+    }
+}
+
+/// Takes a damaged value for none.
+pub(crate) fn or_damaged<T>(read: Result<Option<T>>) -> Result<Option<T>> {
+    match read {
+        Err(StoreError::Corrupt { .. }) => Ok(None),
+        read => read,
     }
 }
 

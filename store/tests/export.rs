@@ -16,7 +16,7 @@ const HEADER_BYTES: usize = 16;
 /// Number of the index's section that says where in the packs fingerprints are.
 const PLACES: usize = 10;
 /// The section that says where documents lie.
-const DOCUMENT_PLACES: usize = 29;
+const DOCUMENT_PLACES: usize = 33;
 const CHECKSUM_BYTES: usize = 32;
 
 /// A store in a folder that goes with it.

@@ -359,12 +359,13 @@ fn building_again_gives_the_same_bytes_with_any_number_of_threads() {
     drop(store);
     fs::remove_dir_all(path.join("segments")).unwrap();
     fs::remove_file(path.join("CURRENT")).unwrap();
-    world.assert_is(&Index::open(&path).unwrap(), &mut random);
+    assert!(matches!(Index::open(&path), Err(StoreError::NotPublished { .. })), "a reader builds nothing");
+    world.assert_is(&opened_by_a_writer(&path), &mut random);
     assert_eq!(segments(&path), expected, "from nothing");
 }
 
 #[test]
-fn what_is_missing_or_damaged_is_built_again_and_never_answered_from() {
+fn what_is_missing_or_damaged_is_never_answered_from_and_the_next_writer_rebuilds_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let (mut random, mut world) = (Random(11), World::default());
@@ -384,21 +385,25 @@ fn what_is_missing_or_damaged_is_built_again_and_never_answered_from() {
         damaged[at] ^= 0x10;
         fs::remove_file(&segment).unwrap();
         fs::write(&segment, damaged).unwrap();
-        world.assert_is(&Index::open(&path).unwrap(), &mut random);
+        assert_refused_unchanged(&path);
+        world.assert_is(&opened_by_a_writer(&path), &mut random);
         assert_eq!(segments(&path), whole, "byte {at}");
     }
     for length in [0, 1, 4095, bytes.len() - 1] {
         fs::remove_file(&segment).unwrap();
         fs::write(&segment, &bytes[..length]).unwrap();
-        world.assert_is(&Index::open(&path).unwrap(), &mut random);
+        assert_refused_unchanged(&path);
+        world.assert_is(&opened_by_a_writer(&path), &mut random);
         assert_eq!(segments(&path), whole, "cut at {length}");
     }
     fs::remove_file(&segment).unwrap();
-    world.assert_is(&Index::open(&path).unwrap(), &mut random);
+    assert_refused_unchanged(&path);
+    world.assert_is(&opened_by_a_writer(&path), &mut random);
     assert_eq!(segments(&path), whole, "removed");
     for damaged in [&b""[..], b"layerprint index\n", &current[..current.len() - 2]] {
         fs::write(path.join("CURRENT"), damaged).unwrap();
-        world.assert_is(&Index::open(&path).unwrap(), &mut random);
+        assert_refused_unchanged(&path);
+        world.assert_is(&opened_by_a_writer(&path), &mut random);
         assert_eq!(fs::read(path.join("CURRENT")).unwrap(), current);
     }
 }
@@ -419,10 +424,34 @@ fn an_index_that_is_behind_is_caught_up_with() {
     // As if the process had died each time between the commit and its publication.
     fs::write(path.join("CURRENT"), &current).unwrap();
     old.iter().for_each(|(name, bytes)| fs::write(path.join("segments").join(name), bytes).unwrap());
-    let index = Index::open(&path).unwrap();
+    let before = Index::open(&path).unwrap();
+    assert!(before.is_behind().unwrap(), "what is published is answered, and newer commits are noticed");
+    assert_eq!(before.image(&first.id).unwrap().map(|image| image.id), Some(first.id));
+    assert_eq!(before.image(&third.id).unwrap(), None);
+    assert_eq!(fs::read(path.join("CURRENT")).unwrap(), current, "a reader writes nothing");
+    let index = opened_by_a_writer(&path);
+    assert!(!index.is_behind().unwrap());
     assert_eq!(index.image(&first.id).unwrap(), None);
     assert_eq!(index.names_of(&second.id).unwrap(), ["second:1", "second:2"]);
     assert_eq!(index.image(&third.id).unwrap(), Some(third));
+}
+
+/// What is published once a writer has opened the store, which repairs the index.
+fn opened_by_a_writer(path: &Path) -> Index {
+    drop(Store::open(path).unwrap());
+    Index::open(path).unwrap()
+}
+
+/// A damaged index is an error to a reader, which changes nothing.
+fn assert_refused_unchanged(path: &Path) {
+    let before = (segments(path), fs::read(path.join("CURRENT")).unwrap());
+    match Index::open(path) {
+        Err(error) => {
+            assert!(error.is_index_damage() || matches!(error, StoreError::NotPublished { .. }), "{error}")
+        }
+        Ok(_) => panic!("answered from a damaged index"),
+    }
+    assert_eq!((segments(path), fs::read(path.join("CURRENT")).unwrap()), before);
 }
 
 #[test]
@@ -471,13 +500,26 @@ fn a_damaged_layer_keeps_no_other_image_from_being_found() {
     bytes[32 + 80 + 100] ^= 1;
     fs::write(&pack, bytes).unwrap();
     fs::remove_file(path.join("CURRENT")).unwrap();
-    let index = Index::open(&path).unwrap();
+    let index = opened_by_a_writer(&path);
+    assert_eq!(index.unreadable_layers(None).unwrap(), damaged.layers, "what may be missing is known");
+    let other = Platform { architecture: "arm64".into(), ..damaged.platform.clone() };
+    assert_eq!(index.unreadable_layers(Some(&other)).unwrap(), [], "images for another platform are whole");
     assert_eq!(index.image(&damaged.id).unwrap(), Some(damaged.clone()));
     assert!(matches!(index.fingerprint(&damaged.layers[0]), Err(StoreError::Corrupt { what: "pack", .. })));
     let contents = index.fingerprint(&whole.layers[0]).unwrap().unwrap().contents();
     let overlaps = index.overlaps(&contents, &Platform::default()).unwrap();
     assert_eq!(overlaps.len(), 1);
     assert_eq!((overlaps[0].present, index.image_at(overlaps[0].image).unwrap().id), (300, whole.id));
+    // Reading the layer once more replaces what is damaged, and all that was made of it.
+    let store = Store::open(&path).unwrap();
+    assert!(!store.is_whole(&damaged.layers[0]).unwrap());
+    put(&store, 1, &[300], "damaged:1");
+    store.commit().unwrap();
+    let index = Index::open(&path).unwrap();
+    assert_eq!(index.unreadable_layers(None).unwrap(), []);
+    let contents = index.fingerprint(&damaged.layers[0]).unwrap().unwrap().contents();
+    let overlaps = index.overlaps(&contents, &Platform::default()).unwrap();
+    assert_eq!((overlaps.len(), overlaps[0].present), (1, 300));
 }
 
 #[test]

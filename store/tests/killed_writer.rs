@@ -116,7 +116,24 @@ fn verify(store: &Store, groups_max: u64) -> BTreeSet<u64> {
     found
 }
 
-/// Whoever asks after the kill sees what is stored, no more and no less.
+/// Whoever asks right after the kill is answered from what was published: all that was acknowledged, in whole groups.
+fn assert_published(index: &Index, acknowledged: &BTreeSet<u64>, groups_max: u64) {
+    for group in 0..groups_max {
+        let numbers = group * IMAGES_PER_GROUP..(group + 1) * IMAGES_PER_GROUP;
+        let named = |image: &u64| !index.images_named(&format!("image{image}")).unwrap().is_empty();
+        let present = numbers.filter(named).count() as u64;
+        assert!(
+            present == IMAGES_PER_GROUP || present == 0,
+            "{present} images of group {group} are published"
+        );
+        assert!(
+            present > 0 || !acknowledged.contains(&group),
+            "group {group} is acknowledged and not published"
+        );
+    }
+}
+
+/// Whoever asks after the next writer sees what is stored, no more and no less.
 fn assert_same(store: &Store, index: &Index) {
     let mut published: Vec<_> = index.images().map(Result::unwrap).collect();
     published.sort_by_key(|record| record.id);
@@ -153,8 +170,13 @@ impl History {
             opened => opened.unwrap(),
         };
         self.opening_max = self.opening_max.max(opening.elapsed());
+        match index {
+            Ok(index) => assert_published(&index, &self.acknowledged, self.groups_max),
+            Err(StoreError::NotPublished { .. }) => assert!(self.acknowledged.is_empty()),
+            Err(error) => panic!("{error}"),
+        }
         let images = verify(&store, self.groups_max);
-        assert_same(&store, &index.unwrap());
+        assert_same(&store, &store.index().unwrap());
         for group in 0..self.groups_max {
             let numbers = group * IMAGES_PER_GROUP..(group + 1) * IMAGES_PER_GROUP;
             let present = numbers.filter(|image| images.contains(image)).count() as u64;

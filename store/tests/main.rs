@@ -10,4 +10,5 @@ mod export;
 mod index;
 mod killed_writer;
 mod merge;
+mod repair;
 mod store;

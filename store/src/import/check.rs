@@ -12,14 +12,14 @@ use crate::body;
 use crate::error::StoreError;
 use crate::export::encode;
 use crate::export::frames::{Frame, Kind};
-use crate::fingerprint::{Entry, Fingerprint};
+use crate::fingerprint::Fingerprint;
 use crate::format::record::DOCUMENT_BYTES_MAX;
 use crate::id::{BlobDigest, DiffId};
 use crate::images::check_name;
 use crate::recent::RecentLayers;
 use crate::record::{ImageRecord, LayerRecord};
 use crate::stack::{Stack, Stacks, Steps};
-use crate::store::Store;
+use crate::store::{Store, or_damaged};
 
 /// Returns what tells a frame from others of its kind. Nothing for the end, of which there is one.
 pub(super) fn key(frame: &Frame) -> Result<Vec<u8>> {
@@ -70,28 +70,22 @@ impl LayerFrame {
         if !self.record.anomalies.is_plausible() || self.record != self.record.merged(None) {
             return Err(refuse("no reader finds these anomalies".into()));
         }
-        let known = store.body(&layer)?;
+        // One that is damaged is as good as none: this one takes its place.
+        let known = or_damaged(store.body(&layer))?;
         if known.as_deref() == Some(body) {
             return Ok((self.record, Verdict::Known));
         }
         let fingerprint = body::decode(body).map_err(|error| refuse(error.to_string()))?;
-        if !self.describes(&fingerprint) {
+        if !self.record.describes(&fingerprint) {
             return Err(refuse("its counts are not those of its fingerprint".into()));
         }
-        let known = known.map(|known| body::decode(&known)).transpose().map_err(StoreError::body(layer))?;
+        let known = known.and_then(|known| body::decode(&known).ok());
         let verdict = match known {
             None => Verdict::New(body::encode(&fingerprint).map_err(StoreError::body(layer))?),
             Some(known) if known == fingerprint => Verdict::Known,
             Some(_) => Verdict::Conflict,
         };
         Ok((self.record, verdict))
-    }
-
-    fn describes(&self, fingerprint: &Fingerprint) -> bool {
-        let files = || fingerprint.entries().iter().filter_map(Entry::content);
-        let size_bytes = files().fold(0, |sum: u64, content| sum.saturating_add(content.size_bytes));
-        let told = (self.record.entry_count, self.record.file_count, self.record.file_size_bytes);
-        told == (fingerprint.entries().len() as u64, files().count() as u64, size_bytes)
     }
 }
 

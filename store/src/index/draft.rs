@@ -1,11 +1,12 @@
 //! A segment before it is written: nodes, layers, images and postings that the live segments do not have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::columns::Columns;
+use super::origin::IndexedLayer;
 use super::postings;
 use super::segment::{Facts, Section, SegmentId};
 use super::state::{ImageAt, IndexedImage, NO_NODE, State, key_of};
@@ -15,7 +16,7 @@ use crate::format::STORE_ID_BYTES;
 use crate::format::index::{BUCKET_BITS_MAX, BUCKET_KEYS, NODES_MAX};
 use crate::id::{BlobDigest, ChainId, DiffId, SetId};
 use crate::log::frame::Place;
-use crate::record::Platform;
+use crate::record::{LayerRecord, Platform};
 use crate::tally::Change;
 
 /// A node that is not in any segment yet.
@@ -32,6 +33,9 @@ pub(crate) struct Draft {
     nodes: Vec<Node>,
     node_of_chain: HashMap<ChainId, u32>,
     layers: Vec<(DiffId, Place)>,
+    /// Records of layers, by their number.
+    records: BTreeMap<u32, Vec<u8>>,
+    unreadable: BTreeSet<u32>,
     layer_of_diff_id: HashMap<DiffId, u32>,
     images: Vec<(u32, IndexedImage)>,
     blobs: Vec<(BlobDigest, u32)>,
@@ -49,6 +53,8 @@ impl Draft {
             nodes: Vec::new(),
             node_of_chain: HashMap::new(),
             layers: Vec::new(),
+            records: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             layer_of_diff_id: HashMap::new(),
             images: Vec::new(),
             blobs: Vec::new(),
@@ -59,7 +65,8 @@ impl Draft {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.images.is_empty() && self.overrides.is_empty() && self.blobs.is_empty()
+        let has_images = !self.images.is_empty() || !self.overrides.is_empty();
+        !has_images && self.blobs.is_empty() && self.records.is_empty() && self.unreadable.is_empty()
     }
 
     pub(crate) fn posting_count(&self) -> usize {
@@ -81,12 +88,12 @@ impl Draft {
         state: &State,
         chain: &[ChainId],
         layers: &[DiffId],
-        place: impl Fn(&DiffId) -> Result<Place>,
+        load: impl Fn(&DiffId) -> Result<IndexedLayer>,
     ) -> Result<Vec<u32>> {
         let mut nodes = self.known_nodes(state, chain)?;
         for (chain, diff_id) in chain.iter().zip(layers).skip(nodes.len()) {
             let parent = nodes.last().copied().unwrap_or(NO_NODE);
-            let layer = self.layer(state, diff_id, &place)?;
+            let layer = self.layer(state, diff_id, &load)?;
             nodes.push(self.add_node(Node { chain: *chain, parent, layer })?);
         }
         Ok(nodes)
@@ -139,11 +146,7 @@ impl Draft {
 
     /// Adds what a blob unpacks to, if its layer has a number.
     pub(crate) fn add_blob(&mut self, state: &State, blob: BlobDigest, diff_id: &DiffId) -> Result<()> {
-        let known = match self.layer_of_diff_id.get(diff_id) {
-            Some(layer) => Some(*layer),
-            None => state.layer_of_diff_id(diff_id)?,
-        };
-        if let Some(layer) = known
+        if let Some(layer) = self.number_of(state, diff_id)?
             && state.layer_of_blob(&blob)? != Some(layer)
         {
             self.blobs.push((blob, layer));
@@ -192,6 +195,8 @@ impl Draft {
         write_keys(&mut columns, &self.postings, &facts)?;
         write_nodes(&mut columns, &self.nodes)?;
         write_layers(&mut columns, &self.layers)?;
+        write_layer_records(&mut columns, &self.records)?;
+        write_numbers(&mut columns, Section::Unreadable, &self.unreadable)?;
         self.images.sort_by_key(|(_, image)| image.record.id);
         let mut images = Images::default();
         for (node, image) in self.images {
@@ -213,18 +218,41 @@ impl Draft {
         &mut self,
         state: &State,
         diff_id: &DiffId,
-        place: &impl Fn(&DiffId) -> Result<Place>,
+        load: &impl Fn(&DiffId) -> Result<IndexedLayer>,
     ) -> Result<u32> {
-        if let Some(layer) = self.layer_of_diff_id.get(diff_id) {
-            return Ok(*layer);
-        }
-        if let Some(layer) = state.layer_of_diff_id(diff_id)? {
+        if let Some(layer) = self.number_of(state, diff_id)? {
             return Ok(layer);
         }
-        let layer = numbered(self.layers_first, self.layers.len())?;
-        self.layers.push((*diff_id, place(diff_id)?));
-        self.layer_of_diff_id.insert(*diff_id, layer);
-        Ok(layer)
+        let number = numbered(self.layers_first, self.layers.len())?;
+        let IndexedLayer { place, record } = load(diff_id)?;
+        if place.is_none() {
+            self.unreadable.insert(number);
+        }
+        self.layers.push((*diff_id, place.unwrap_or_default()));
+        self.records.insert(number, encode_layer(&record));
+        self.layer_of_diff_id.insert(*diff_id, number);
+        Ok(number)
+    }
+
+    fn number_of(&self, state: &State, diff_id: &DiffId) -> Result<Option<u32>> {
+        match self.layer_of_diff_id.get(diff_id) {
+            Some(layer) => Ok(Some(*layer)),
+            None => state.layer_of_diff_id(diff_id),
+        }
+    }
+
+    /// Says that the fingerprint of a layer could not be read, so that postings lack what it holds.
+    pub(crate) fn add_unreadable(&mut self, state: &State, diff_id: &DiffId) -> Result<()> {
+        self.unreadable.extend(self.number_of(state, diff_id)?);
+        Ok(())
+    }
+
+    /// Adds the record of a layer that has changed, if the layer has a number.
+    pub(crate) fn add_layer_record(&mut self, state: &State, record: &LayerRecord) -> Result<()> {
+        if let Some(number) = self.number_of(state, &record.diff_id)? {
+            self.records.insert(number, encode_layer(record));
+        }
+        Ok(())
     }
 
     fn add_node(&mut self, node: Node) -> Result<u32> {
@@ -340,6 +368,30 @@ fn write_layers(columns: &mut Columns, layers: &[(DiffId, Place)]) -> Result<()>
         push_place(columns, Section::Places, place)?;
     }
     write_order(columns, Section::DiffOrder, layers, |(diff_id, _)| *diff_id)
+}
+
+/// Writes records of layers, by their numbers.
+pub(crate) fn write_layer_records(columns: &mut Columns, records: &BTreeMap<u32, Vec<u8>>) -> Result<()> {
+    let mut end = 0;
+    for (number, record) in records {
+        end += record.len();
+        columns.push_number(Section::RecordLayers, *number)?;
+        columns.push(Section::LayerRecords, record)?;
+        columns.push_number(Section::LayerRecordEnds, narrow(end)?)?;
+    }
+    Ok(())
+}
+
+/// Writes numbers that ascend.
+pub(crate) fn write_numbers(columns: &mut Columns, section: Section, numbers: &BTreeSet<u32>) -> Result<()> {
+    numbers.iter().try_for_each(|number| columns.push_number(section, *number))
+}
+
+/// Returns the record of a layer as the index keeps it: the diff ID is that of its number.
+pub(crate) fn encode_layer(record: &LayerRecord) -> Vec<u8> {
+    let LayerRecord { diff_id: _, tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies } =
+        record;
+    encode(&(tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies))
 }
 
 /// Writes where the documents stand.

@@ -5,12 +5,15 @@
 //! not of keys.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
 use super::columns::Columns;
-use super::draft::{Colours, Images, Keys, bucket_bits, write_documents, write_order, write_table};
+use super::draft::{
+    Colours, Images, Keys, bucket_bits, write_documents, write_layer_records, write_numbers, write_order,
+    write_table,
+};
 use super::postings::{self, Posting, Probe, key_count};
 use super::segment::{Facts, Section, Segment, SegmentId};
 use super::state::{NO_NODE, OVERRIDE_BYTES, State, count, place};
@@ -41,6 +44,7 @@ pub(crate) fn merge(
     write_keys(&mut columns, &segments, &facts, &used)?;
     write_nodes(&mut columns, &segments, &facts, &used)?;
     write_layers(&mut columns, &segments)?;
+    copy_layer_records(&mut columns, &segments)?;
     write_images(&mut columns, state, range.clone())?;
     write_blobs(&mut columns, &segments)?;
     copy_documents(&mut columns, &segments)?;
@@ -237,6 +241,23 @@ fn write_layers(columns: &mut Columns, segments: &[&Segment]) -> Result<()> {
         }
     }
     write_order(columns, Section::DiffOrder, &diff_ids, |diff_id| *diff_id)
+}
+
+/// Copies records of layers, of several of one layer the newest, and which layers cannot be read.
+fn copy_layer_records(columns: &mut Columns, segments: &[&Segment]) -> Result<()> {
+    let (mut records, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
+    for segment in segments {
+        for at in 0..segment.length(Section::RecordLayers) / 4 {
+            let record =
+                segment.slice(Section::LayerRecords, segment.extent(Section::LayerRecordEnds, at)?)?;
+            records.insert(segment.number(Section::RecordLayers, at)?, record.to_vec());
+        }
+        for at in 0..segment.length(Section::Unreadable) / 4 {
+            unreadable.insert(segment.number(Section::Unreadable, at)?);
+        }
+    }
+    write_layer_records(columns, &records)?;
+    write_numbers(columns, Section::Unreadable, &unreadable)
 }
 
 fn write_images(columns: &mut Columns, state: &State, range: Range<usize>) -> Result<()> {

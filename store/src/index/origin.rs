@@ -1,6 +1,6 @@
 //! What the index is made of, as the publisher reads it: layers, documents and blobs of the catalogue and the packs.
 //!
-//! What is damaged is missing to whoever asks about it, and keeps nothing else waiting.
+//! What is damaged is missing to whoever asks about it, and keeps nothing else waiting; of layers the index says so.
 
 use crate::body;
 use crate::error::{Result, StoreError};
@@ -9,16 +9,36 @@ use crate::id::{BlobDigest, DiffId};
 use crate::log::catalogue::Tree;
 use crate::log::frame::Place;
 use crate::log::journal::Journal;
+use crate::record::LayerRecord;
 
-/// Reads a layer. One that is damaged has no contents to the index: whoever asks about it is told, all others are not
-/// kept waiting for it.
-pub(super) fn fingerprint(journal: &Journal, diff_id: &DiffId) -> Result<Fingerprint> {
+/// A layer as the index keeps it.
+pub(super) struct IndexedLayer {
+    /// Where its fingerprint lies in the packs; none if it was lost.
+    pub(super) place: Option<Place>,
+    /// What else is known of it.
+    pub(super) record: LayerRecord,
+}
+
+/// Returns what the index keeps of a layer, as it was committed.
+pub(super) fn layer(journal: &Journal, diff_id: &DiffId) -> Result<IndexedLayer> {
+    let key = diff_id.as_bytes();
+    let place = or_none(journal.place(Tree::Bodies, key))?;
+    let record = or_none(journal.committed_record(Tree::Layers, key))?;
+    Ok(IndexedLayer { place, record: record.unwrap_or_else(|| LayerRecord::unknown(*diff_id)) })
+}
+
+/// Reads a layer. One that is damaged or lost is none: the index says which, and every answer that it could change does.
+pub(super) fn fingerprint(journal: &Journal, diff_id: &DiffId) -> Result<Option<Fingerprint>> {
     let read = || {
-        let bytes = journal.get(Tree::Bodies, diff_id.as_bytes())?;
-        body::decode(&bytes.ok_or_else(|| missing(diff_id))?).map_err(StoreError::body(*diff_id))
+        let Some(bytes) = journal.get(Tree::Bodies, diff_id.as_bytes())? else { return Ok(None) };
+        body::decode(&bytes).map(Some).map_err(StoreError::body(*diff_id))
     };
-    match read() {
-        Err(StoreError::Corrupt { .. }) => Ok(Fingerprint::default()),
+    or_none(read())
+}
+
+fn or_none<T>(read: Result<Option<T>>) -> Result<Option<T>> {
+    match read {
+        Err(StoreError::Corrupt { .. }) => Ok(None),
         read => read,
     }
 }
@@ -44,19 +64,7 @@ pub(super) fn pack_documents(journal: &Journal) -> Result<()> {
 
 /// Where a document stands. One that is not there, or damaged, is missing to whoever asks about it.
 pub(super) fn document_place(journal: &Journal, digest: &BlobDigest) -> Result<Option<Place>> {
-    match journal.place(Tree::Documents, &digest.to_key()) {
-        Err(StoreError::Corrupt { .. }) => Ok(None),
-        place => place,
-    }
-}
-
-/// Where a layer stands.
-pub(super) fn place_of(journal: &Journal, diff_id: &DiffId) -> Result<Place> {
-    journal.place(Tree::Bodies, diff_id.as_bytes())?.ok_or_else(|| missing(diff_id))
-}
-
-fn missing(diff_id: &DiffId) -> StoreError {
-    StoreError::NotFound { text: diff_id.to_string() }
+    or_none(journal.place(Tree::Documents, &digest.to_key()))
 }
 
 /// Returns what every known blob unpacks to.

@@ -1,6 +1,6 @@
 //! The writer's side of the index: what was committed becomes segments, and `CURRENT` names them.
 //!
-//! Whatever is found wrong with the published state is mended here, from the catalogue and the packs: segments that are
+//! Whatever is found wrong with the published state is repaired here, from the catalogue and the packs: segments that are
 //! behind are caught up with, segments that are missing or damaged are built again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::current::Current;
 use super::draft::{Draft, encode_image};
 use super::merge::merge;
-use super::origin::{all_blobs, document_place, fingerprint, pack_documents, place_of};
+use super::origin::{self, all_blobs, document_place, fingerprint, pack_documents};
 use super::segment::{Segment, SegmentId, file_name};
 use super::state::{IndexedImage, State};
 use super::views::{self, Layers, Stack, Wanted};
@@ -21,7 +21,7 @@ use crate::error::{Result, StoreError};
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId};
 use crate::images;
 use crate::log::catalogue::Tree;
-use crate::log::journal::Journal;
+use crate::log::journal::{Applied, Journal};
 use crate::record::{ImageRecord, LayerRecord};
 use crate::stack::Steps;
 use crate::tally::Change;
@@ -45,9 +45,20 @@ pub(crate) struct Fresh {
     pub(crate) images: BTreeMap<ImageId, IndexedImage>,
     pub(crate) gone: BTreeSet<ImageId>,
     pub(crate) blobs: Vec<(BlobDigest, DiffId)>,
+    /// Known layers whose records have changed.
+    pub(crate) layers: BTreeSet<DiffId>,
+    /// Fingerprints and documents that went to the packs.
+    pub(crate) written: Vec<Written>,
     /// What the top layer of a stack does to the contents below it, of as many as are known.
     steps: HashMap<ChainId, Change>,
     step_keys: usize,
+}
+
+/// Something that went to the packs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Written {
+    Layer(DiffId),
+    Document(BlobDigest),
 }
 
 impl Fresh {
@@ -76,6 +87,7 @@ pub(crate) struct Publisher {
 struct Rest<'a> {
     gone: &'a BTreeSet<ImageId>,
     blobs: Vec<(BlobDigest, DiffId)>,
+    layers: &'a BTreeSet<DiffId>,
     steps: &'a HashMap<ChainId, Change>,
 }
 
@@ -87,7 +99,7 @@ type Order = Vec<(Vec<DiffId>, ImageId)>;
 type Load<'a> = &'a dyn Fn(&ImageId) -> Result<Option<IndexedImage>>;
 
 impl Publisher {
-    /// Opens the published state, and mends it where it is not what was committed.
+    /// Opens the published state, and repairs it where it is not what was committed.
     pub(crate) fn open(journal: &Journal) -> Result<Self> {
         let layout = journal.layout();
         let directory = layout.segments();
@@ -99,8 +111,8 @@ impl Publisher {
             state: State::default(),
             is_behind: false,
         };
-        let mended = match publisher.load(journal) {
-            Ok(true) if publisher.current.through == journal.committed() => return Ok(publisher),
+        let repaired = match publisher.load(journal) {
+            Ok(true) if publisher.current.through == journal.applied().end => return Ok(publisher),
             Ok(true) => publisher.catch_up(journal),
             Ok(false) => {
                 pack_documents(journal)?;
@@ -108,9 +120,9 @@ impl Publisher {
             }
             Err(error) => Err(error),
         };
-        match mended {
-            Err(error) if error.is_segment() => publisher.reindex(journal, &|_, _| ())?,
-            mended => mended?,
+        match repaired {
+            Err(error) if error.is_index_damage() => publisher.reindex(journal, &|_, _| ())?,
+            repaired => repaired?,
         }
         Ok(publisher)
     }
@@ -122,9 +134,12 @@ impl Publisher {
 
     /// Publishes what was put since the last time.
     pub(crate) fn publish(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
-        let done = if self.is_behind { self.catch_up(journal) } else { self.add(journal, fresh) };
+        let done = match self.is_behind {
+            true => self.catch_up(journal),
+            false => self.add(journal, fresh),
+        };
         let done = match done {
-            Err(error) if error.is_segment() => self.reindex(journal, &|_, _| ()),
+            Err(error) if error.is_index_damage() => self.reindex(journal, &|_, _| ()),
             done => done,
         };
         self.is_behind = done.is_err();
@@ -141,7 +156,9 @@ impl Publisher {
             order.push((record.layers, record.id));
         }
         let load = |id: &ImageId| images::indexed(journal, id);
-        let rest = Rest { gone: &BTreeSet::new(), blobs: all_blobs(journal)?, steps: &HashMap::new() };
+        let none = BTreeSet::new();
+        let (blobs, steps) = (all_blobs(journal)?, HashMap::new());
+        let rest = Rest { gone: &BTreeSet::new(), blobs, layers: &none, steps: &steps };
         self.build(journal, order, &load, rest, observer)?;
         if self.state.segments.len() > 1 {
             self.merge(journal, 0)?;
@@ -149,10 +166,17 @@ impl Publisher {
         self.finish(journal)
     }
 
+    /// Adds what is new. Where it replaces what was damaged, nodes may lack contents that they have: all is built again.
     fn add(&mut self, journal: &Journal, fresh: Fresh) -> Result<()> {
+        for written in &fresh.written {
+            if self.replaces_damage(journal, *written)? {
+                return self.reindex(journal, &|_, _| ());
+            }
+        }
         let order = fresh.images.values().map(|image| (image.record.layers.clone(), image.record.id));
         let load = |id: &ImageId| Ok(fresh.images.get(id).cloned());
-        let rest = Rest { gone: &fresh.gone, blobs: fresh.blobs, steps: &fresh.steps };
+        let Fresh { gone, blobs, layers, steps, .. } = &fresh;
+        let rest = Rest { gone, blobs: blobs.clone(), layers, steps };
         self.build(journal, order.collect(), &load, rest, &|_, _| ())?;
         self.finish(journal)
     }
@@ -160,10 +184,16 @@ impl Publisher {
     /// Reads what was published. False if it cannot be used.
     fn load(&mut self, journal: &Journal) -> Result<bool> {
         let store_id = &journal.layout().store_id;
-        let Some(current) = Current::read(&self.root, store_id)? else { return Ok(false) };
-        match State::open(&self.directory, store_id, &current.segments, &State::default()) {
+        let current = match Current::read(&self.root, store_id) {
+            Ok(Some(current)) => current,
+            Ok(None) => return Ok(false),
+            Err(error) if error.is_index_damage() => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let opened = State::open(&self.directory, store_id, &current.segments, &State::default());
+        match opened.and_then(|state| state.check_if_small().map(|()| state)) {
             Ok(state) => self.state = state,
-            Err(error) if error.is_segment() => return Ok(false),
+            Err(error) if error.is_index_damage() => return Ok(false),
             Err(error) => return Err(error),
         }
         self.current = current;
@@ -186,7 +216,35 @@ impl Publisher {
                 fresh.gone.insert(id);
             }
         }
+        for record in journal.committed_records::<LayerRecord>(Tree::Layers) {
+            let record = record?;
+            fresh.written.push(Written::Layer(record.diff_id));
+            if !self.has_layer_record(&record)? {
+                fresh.layers.insert(record.diff_id);
+            }
+        }
         self.add(journal, fresh)
+    }
+
+    /// Returns true if the index knows another place of what was written, and nothing whole is there.
+    fn replaces_damage(&self, journal: &Journal, written: Written) -> Result<bool> {
+        let (tree, key, indexed) = match written {
+            Written::Layer(diff_id) => {
+                let number = self.state.layer_of_diff_id(&diff_id)?;
+                let place = number.map(|number| self.state.place(number)).transpose()?;
+                (Tree::Bodies, diff_id.as_bytes().to_vec(), place)
+            }
+            Written::Document(digest) => (Tree::Documents, digest.to_key(), self.state.document(&digest)?),
+        };
+        let Some(indexed) = indexed else { return Ok(false) };
+        let is_elsewhere = journal.place(tree, &key)? != Some(indexed);
+        Ok(is_elsewhere && !journal.is_whole_at(indexed, tree, &key)?)
+    }
+
+    /// Returns true if the index has the record of a layer, or no use for it.
+    fn has_layer_record(&self, record: &LayerRecord) -> Result<bool> {
+        let number = self.state.layer_of_diff_id(&record.diff_id)?;
+        number.map_or(Ok(true), |number| Ok(self.state.layer_record(number)? == *record))
     }
 
     fn has(&self, image: &IndexedImage) -> Result<bool> {
@@ -211,7 +269,7 @@ impl Publisher {
                 draft.add_override(&self.state, at);
             }
         }
-        let place = |diff_id: &DiffId| place_of(journal, diff_id);
+        let layer = |diff_id: &DiffId| origin::layer(journal, diff_id);
         let mut next = 0;
         while next < order.len() {
             let (mut chunk, new_first) = (Chunk::default(), draft.nodes_end()?);
@@ -228,7 +286,7 @@ impl Publisher {
                     continue;
                 }
                 let first = draft.nodes_end()?;
-                let nodes = draft.nodes_of(&self.state, &chain, layers, place)?;
+                let nodes = draft.nodes_of(&self.state, &chain, layers, layer)?;
                 for document in &image.record.documents {
                     draft.add_document(&self.state, &document.digest, |digest| {
                         document_place(journal, digest)
@@ -246,9 +304,12 @@ impl Publisher {
                 }
             }
             let layers = chunk.read(journal)?;
+            for diff_id in layers.unreadable {
+                draft.add_unreadable(&self.state, &diff_id)?;
+            }
             let nodes_first = draft.nodes_first();
             let wanted = Wanted { nodes_first, new_first, posted: &chunk.posted };
-            draft.add_postings(views::postings(&chunk.stacks, &layers, &wanted));
+            draft.add_postings(views::postings(&chunk.stacks, &layers.readable, &wanted));
             if draft.posting_count() > POSTINGS_MAX {
                 draft = self.write(journal, draft)?;
             }
@@ -256,6 +317,9 @@ impl Publisher {
         }
         for (blob, diff_id) in rest.blobs {
             draft.add_blob(&self.state, blob, &diff_id)?;
+        }
+        for diff_id in rest.layers {
+            draft.add_layer_record(&self.state, &layer(diff_id)?.record)?;
         }
         if !draft.is_empty() {
             self.write(journal, draft)?;
@@ -310,7 +374,8 @@ impl Publisher {
 
     /// Makes the segments the published state, and removes all others.
     fn finish(&mut self, journal: &Journal) -> Result<()> {
-        let current = Current { through: journal.committed(), segments: self.ids() };
+        let Applied { end, commit_bytes } = journal.applied();
+        let current = Current { through: end, commit_bytes, segments: self.ids() };
         if current != self.current {
             current.publish(&self.root, &journal.layout().store_id)?;
             self.current = current;
@@ -346,10 +411,24 @@ impl Chunk {
         Ok(has_room)
     }
 
-    fn read(&self, journal: &Journal) -> Result<Layers> {
+    fn read(&self, journal: &Journal) -> Result<ChunkLayers> {
         let wanted: BTreeSet<&DiffId> = self.stacks.iter().flat_map(|stack| &stack.layers).collect();
-        wanted.par_iter().map(|diff_id| Ok((**diff_id, Arc::new(fingerprint(journal, diff_id)?)))).collect()
+        let read: Vec<_> = wanted
+            .into_par_iter()
+            .map(|diff_id| Ok((*diff_id, fingerprint(journal, diff_id)?)))
+            .collect::<Result<_>>()?;
+        let unreadable = read.iter().filter(|(_, fingerprint)| fingerprint.is_none());
+        let unreadable = unreadable.map(|(diff_id, _)| *diff_id).collect();
+        let readable = read.into_iter();
+        let readable = readable.map(|(diff_id, layer)| (diff_id, Arc::new(layer.unwrap_or_default())));
+        Ok(ChunkLayers { readable: readable.collect(), unreadable })
     }
+}
+
+/// Layers of a chunk; those that cannot be read are empty, and listed.
+struct ChunkLayers {
+    readable: Layers,
+    unreadable: Vec<DiffId>,
 }
 
 /// Returns from which segment on all are to be merged: where there are several of the largest size.
@@ -406,7 +485,8 @@ mod tests {
             fs::write(layout.segments().join(file_name(&id)), bytes).unwrap();
             segments.push(id);
         }
-        let current = Current { through: store.journal.committed(), segments };
+        let Applied { end, commit_bytes } = store.journal.applied();
+        let current = Current { through: end, commit_bytes, segments };
         current.publish(&layout.root, &layout.store_id).unwrap();
     }
 
@@ -423,11 +503,14 @@ mod tests {
         store.put_image(&image, &["old:1".into()]).unwrap();
         store.commit().unwrap();
         make_old(store, document, &digest);
+        let refused = Index::open(&path).err().unwrap();
+        assert!(refused.is_index_damage(), "a reader repairs nothing: {refused}");
+        drop(Store::open(&path).unwrap());
         let index = Index::open(&path).unwrap();
         assert_eq!(index.image_count(), 1);
         assert_eq!(index.document(&digest).unwrap().as_deref(), Some(&document[..]));
         drop(index);
-        // What was mended stays so, and nothing is packed a second time.
+        // What was repaired stays so, and nothing is packed a second time.
         let stats = |store: &Store| store.stats().unwrap().pack_bytes;
         let store = Store::open(&path).unwrap();
         let before = stats(&store);

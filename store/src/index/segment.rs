@@ -5,6 +5,7 @@
 //! answered from a byte that was not checked. What the columns mean together is left to `state`.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +47,14 @@ pub(crate) enum Section {
     Places,
     /// Layers by diff ID.
     DiffOrder,
+    /// Numbers of layers whose records follow, ascending. Of several segments the newest counts.
+    RecordLayers,
+    /// For each of them, where its record ends.
+    LayerRecordEnds,
+    /// For each of them, its record.
+    LayerRecords,
+    /// Numbers of layers whose fingerprints could not be read when postings were made of them, ascending.
+    Unreadable,
     /// Image ids, sorted.
     ImageIds,
     /// For each image, its node, how many contents it has, and its platform.
@@ -135,7 +144,10 @@ impl Segment {
     /// Opens a segment and checks its header.
     pub(crate) fn open(directory: &Path, store_id: &[u8; STORE_ID_BYTES], id: SegmentId) -> Result<Self> {
         let path = directory.join(file_name(&id));
-        let file = File::open(&path).map_err(StoreError::io(&path, "open"))?;
+        let file = File::open(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => corrupt(&path, 0, "the file is missing"),
+            _ => StoreError::io(&path, "open")(error),
+        })?;
         #[expect(unsafe_code, reason = "nothing changes or shortens a segment once it has its name")]
         // SAFETY: segments are written under another name, renamed when whole, and only ever removed as a whole.
         let bytes = unsafe { Mmap::map(&file) }.map_err(StoreError::io(&path, "map"))?;
@@ -321,9 +333,8 @@ fn sections(head: &[u8]) -> Option<([Range<usize>; SECTIONS], Range<usize>)> {
 
 fn corrupt(path: &Path, offset: usize, problem: &str) -> StoreError {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    StoreError::Corrupt {
-        what: "segment",
-        key: name.unwrap_or_default(),
+    StoreError::IndexDamaged {
+        file: name.unwrap_or_default(),
         offset_bytes: offset as u64,
         problem: problem.to_owned(),
     }

@@ -3,6 +3,7 @@
 //! Nodes and layers are numbered through all segments, and a node's parent has a smaller number. An image stands where
 //! it was last written: a later segment names the images of earlier ones that it overrides.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,10 +15,12 @@ use crate::format::STORE_ID_BYTES;
 use crate::format::index::CHECKSUM_BYTES;
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
 use crate::log::frame::{Place, Position};
-use crate::record::{ImageRecord, Platform};
+use crate::record::{ImageRecord, LayerRecord, Platform};
 
 /// The parent of a lowest layer, and the node of an image without layers.
 pub(crate) const NO_NODE: u32 = u32::MAX;
+/// Segments of this size together are checked as a whole when they are opened.
+const CHECKED_AT_OPEN_BYTES_MAX: u64 = 32 << 20;
 /// Bytes of an image's row.
 pub(crate) const ROW_BYTES: usize = 12;
 /// Bytes of the place of a layer or document.
@@ -54,6 +57,8 @@ pub(crate) struct State {
     pub(crate) segments: Vec<Arc<Segment>>,
     /// For each segment, a bit for each image that is overridden.
     dead: Vec<Vec<u64>>,
+    /// Numbers of the layers whose fingerprints could not be read when postings were made of them.
+    pub(crate) unreadable: BTreeSet<u32>,
 }
 
 impl State {
@@ -70,11 +75,24 @@ impl State {
         };
         let segments: Vec<Arc<Segment>> = ids.iter().map(open).collect::<Result<_>>()?;
         let dead = segments.iter().map(|segment| vec![0; image_count(segment).div_ceil(64)]).collect();
-        let mut state = Self { segments, dead };
+        let mut state = Self { segments, dead, unreadable: BTreeSet::new() };
         for segment in state.segments.clone() {
             state.bury(&segment)?;
+            for at in 0..segment.length(Section::Unreadable) / 4 {
+                state.unreadable.insert(segment.number(Section::Unreadable, at)?);
+            }
         }
         Ok(state)
+    }
+
+    /// Checks small segments as a whole, which costs less than a millisecond a megabyte. Of larger ones every part is checked
+    /// when it is first looked at.
+    pub(crate) fn check_if_small(&self) -> Result<()> {
+        let size_bytes: u64 = self.segments.iter().map(|segment| segment.file_bytes()).sum();
+        match size_bytes <= CHECKED_AT_OPEN_BYTES_MAX {
+            true => self.segments.iter().try_for_each(|segment| segment.check()),
+            false => Ok(()),
+        }
     }
 
     fn bury(&mut self, segment: &Segment) -> Result<()> {
@@ -150,6 +168,27 @@ impl State {
         place(segment, Section::Places, number)
     }
 
+    /// Returns what is known of a layer besides its entries.
+    pub(crate) fn layer_record(&self, layer: u32) -> Result<LayerRecord> {
+        let diff_id = self.diff_id(layer)?;
+        for (_, segment) in self.newest_first() {
+            let total = segment.length(Section::RecordLayers) / 4;
+            let number = |at: usize| segment.number(Section::RecordLayers, at);
+            let at = Segment::partition(total, |at| Ok(number(at)? < layer))?;
+            if at < total && number(at)? == layer {
+                let extent = segment.extent(Section::LayerRecordEnds, at)?;
+                return decode_layer(segment, diff_id, segment.slice(Section::LayerRecords, extent)?);
+            }
+        }
+        Ok(LayerRecord::unknown(diff_id))
+    }
+
+    /// Returns the number of the layer that a node puts over its parent.
+    pub(crate) fn layer_of_node(&self, node: u32) -> Result<u32> {
+        let (segment, number) = self.node_at(node)?;
+        segment.number(Section::NodeLayers, number)
+    }
+
     /// Returns the layers of a node, lowest first.
     pub(crate) fn layers(&self, node: u32) -> Result<Vec<DiffId>> {
         self.layers_between(0, node)
@@ -160,8 +199,7 @@ impl State {
         let (mut layers, mut next) = (Vec::new(), Some(node).filter(|node| *node != NO_NODE));
         // Parents have smaller numbers.
         while let Some(node) = next.filter(|node| *node >= lowest) {
-            let (segment, number) = self.node_at(node)?;
-            layers.push(self.diff_id(segment.number(Section::NodeLayers, number)?)?);
+            layers.push(self.diff_id(self.layer_of_node(node)?)?);
             next = self.parent(node)?;
         }
         layers.reverse();
@@ -411,6 +449,14 @@ impl State {
         found.retain(|at| self.is_live(*at));
         Ok(found)
     }
+}
+
+/// The record of a layer as `draft::encode_layer` writes it.
+fn decode_layer(segment: &Segment, diff_id: DiffId, bytes: &[u8]) -> Result<LayerRecord> {
+    let fields = postcard::from_bytes(bytes);
+    let (tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies) =
+        fields.map_err(|_| segment.corrupt(Section::LayerRecords, "a record does not decode"))?;
+    Ok(LayerRecord { diff_id, tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies })
 }
 
 /// The first 32 bytes of a digest, by which it is found.

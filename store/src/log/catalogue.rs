@@ -1,10 +1,13 @@
 //! The database: ordered trees of small keys and values. The only file that names sled.
 //!
-//! Opening never hangs and never panics: it happens on a thread of its own under a time limit. Values are bytes
-//! here; their checksums, their meaning and the order of commits are the journal's.
+//! Nothing here hangs or panics for long: opening happens on a thread of its own under a time limit, and every call of the
+//! database is guarded, for it panics where its files or the disk are damaged. All that is here can be rebuilt from the
+//! packs. Values are bytes; their checksums, their meaning and the order of commits are the journal's.
 
+use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -14,9 +17,10 @@ use crate::error::{Result, StoreError};
 use crate::format::record::BATCH_OPERATIONS;
 use crate::log::pack::sync_directory;
 
-/// Longest that opening may take. A catalogue of a million layers opens in seconds; a damaged one can block for
-/// good.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest that opening may take: so much, and a second more for so many bytes. A catalogue of a million layers opens in
+/// seconds; a damaged one can block for good.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
+const OPEN_BYTES_A_SECOND: u64 = 16 << 20;
 
 /// Page cache. Records are small and rarely read twice; sled takes several times this while it writes.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -85,36 +89,48 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 /// The open database, locked against other processes.
 pub(crate) struct Catalogue {
     directory: PathBuf,
-    database: sled::Db,
-    trees: Vec<sled::Tree>,
+    /// None only while it is dropped.
+    open: Option<(sled::Db, Vec<sled::Tree>)>,
 }
 
 impl Catalogue {
     /// Opens the database, which is created where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Catalogue`] and [`StoreError::OpenTimeout`] say that its files are of no use; any other error that the
+    /// operating system or another process is in the way.
     pub(crate) fn open(directory: PathBuf) -> Result<Self> {
         let path = directory.clone();
-        let (database, trees) = within(OPEN_TIMEOUT, &directory, move || open_trees(&path))?;
-        Ok(Self { directory, database, trees })
+        let is_new = !directory.join(CONFIGURATION).exists();
+        let timeout = OPEN_TIMEOUT + Duration::from_secs(size_bytes(&directory) / OPEN_BYTES_A_SECOND);
+        let open = within(timeout, &directory, move || open_trees(&path))?;
+        if is_new {
+            sync_configuration(&directory)?;
+        }
+        Ok(Self { directory, open: Some(open) })
     }
 
     /// Returns the value of a key.
     pub(crate) fn get(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let value = self.tree(tree).get(key).map_err(|error| translate(&self.directory, error))?;
+        let value = self.guarded(|| self.tree(tree).get(key))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     /// Returns all pairs whose key begins with `prefix`, in order of keys.
     pub(crate) fn scan(&self, tree: Tree, prefix: &[u8]) -> impl Iterator<Item = Result<Pair>> + use<> {
         let directory = self.directory.clone();
-        self.tree(tree).scan_prefix(prefix).map(move |pair| {
-            let (key, value) = pair.map_err(|error| translate(&directory, error))?;
-            Ok((key.to_vec(), value.to_vec()))
+        let mut pairs = self.tree(tree).scan_prefix(prefix);
+        std::iter::from_fn(move || match guarded(&directory, || pairs.next().transpose()) {
+            Ok(Some((key, value))) => Some(Ok((key.to_vec(), value.to_vec()))),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
         })
     }
 
-    /// Returns how many keys a tree has, by walking it.
+    /// Returns how many keys a tree has, by walking it. Zero if it cannot be walked.
     pub(crate) fn count(&self, tree: Tree) -> u64 {
-        self.tree(tree).len() as u64
+        self.guarded(|| Ok(self.tree(tree).len() as u64)).unwrap_or(0)
     }
 
     /// Sets and removes keys of one tree. A part of them may be done when the process dies.
@@ -132,14 +148,14 @@ impl Catalogue {
                     None => batch.remove(key),
                 }
             }
-            self.tree(tree).apply_batch(batch).map_err(|error| translate(&self.directory, error))?;
+            self.guarded(|| self.tree(tree).apply_batch(batch))?;
         }
         Ok(())
     }
 
     /// Makes everything applied so far durable.
     pub(crate) fn flush(&self) -> Result<()> {
-        self.database.flush().map_err(|error| translate(&self.directory, error))?;
+        self.guarded(|| self.database().flush())?;
         // On Linux the flush above is `sync_file_range`, which waits for no disk cache.
         let file = self.directory.join("db");
         File::open(&file).and_then(|file| file.sync_all()).map_err(StoreError::io(&file, "sync"))?;
@@ -147,19 +163,84 @@ impl Catalogue {
     }
 
     /// Returns the size of the database's files.
-    pub(crate) fn size_bytes(&self) -> Result<u64> {
-        let listing = fs::read_dir(&self.directory).map_err(StoreError::io(&self.directory, "list"))?;
-        let mut size_bytes = 0;
-        for item in listing {
-            // A snapshot may be renamed while this looks.
-            let metadata = item.and_then(|item| item.metadata());
-            size_bytes += metadata.map_or(0, |metadata| metadata.len());
-        }
-        Ok(size_bytes)
+    pub(crate) fn size_bytes(&self) -> u64 {
+        size_bytes(&self.directory)
+    }
+
+    fn guarded<T>(&self, step: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+        guarded(&self.directory, step)
+    }
+
+    fn database(&self) -> &sled::Db {
+        &self.open.as_ref().expect("taken only when it is dropped").0
     }
 
     fn tree(&self, tree: Tree) -> &sled::Tree {
-        &self.trees[tree as usize]
+        &self.open.as_ref().expect("taken only when it is dropped").1[tree as usize]
+    }
+}
+
+impl Drop for Catalogue {
+    fn drop(&mut self) {
+        // The database writes once more when it is closed, and panics where that fails. What was acknowledged was flushed.
+        let open = self.open.take();
+        drop(guarded(&self.directory, || {
+            drop(open);
+            Ok(())
+        }));
+    }
+}
+
+/// Returns the size of the files of a database.
+pub(crate) fn size_bytes(directory: &Path) -> u64 {
+    let items = fs::read_dir(directory).into_iter().flatten();
+    // A snapshot may be renamed while this looks.
+    items.filter_map(|item| Some(item.ok()?.metadata().ok()?.len())).sum()
+}
+
+/// The file in which the database says how it was made. It is written in two steps and never synced.
+const CONFIGURATION: &str = "conf";
+
+fn sync_configuration(directory: &Path) -> Result<()> {
+    let path = directory.join(CONFIGURATION);
+    match File::open(&path).and_then(|file| file.sync_all()) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(&path, "sync")(error)),
+        _ => sync_directory(directory),
+    }
+}
+
+thread_local! {
+    static IN_DATABASE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps what the database says when it panics from the user, who is given an error instead. For programs, once, at their
+/// start; other panics are reported as before.
+pub fn hide_panics_of_database() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_hidden = IN_DATABASE.get() || panic.location().is_some_and(|at| is_of_database(at.file()));
+        if !is_hidden {
+            report(panic);
+        }
+    }));
+}
+
+/// Threads of the database panic, too.
+fn is_of_database(file: &str) -> bool {
+    file.contains("/sled-0.")
+}
+
+/// Makes an error of a panic.
+fn guarded<T>(directory: &Path, step: impl FnOnce() -> sled::Result<T>) -> Result<T> {
+    let outer = IN_DATABASE.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(step));
+    IN_DATABASE.set(outer);
+    match done {
+        Ok(done) => done.map_err(|error| translate(directory, error)),
+        Err(_) => Err(StoreError::Catalogue {
+            path: directory.to_owned(),
+            problem: "the database panicked: it or the disk is damaged".to_owned(),
+        }),
     }
 }
 
@@ -171,7 +252,10 @@ fn within<T: Send + 'static>(
 ) -> Result<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     // After the time limit nobody listens, and what was opened is closed again here.
-    let opener = move || drop(sender.send(open()));
+    let opener = move || {
+        IN_DATABASE.set(true);
+        drop(sender.send(open()));
+    };
     let spawned = thread::Builder::new().name("open catalogue".to_owned()).spawn(opener);
     spawned.map_err(StoreError::io(directory, "start a thread to open"))?;
     let path = directory.to_owned();
@@ -225,19 +309,61 @@ fn translate(directory: &Path, error: sled::Error) -> StoreError {
         sled::Error::Io(source) if source.to_string().starts_with("could not acquire lock") => {
             StoreError::Locked { path: directory.parent().unwrap_or(directory).to_owned() }
         }
-        sled::Error::Io(source) => {
-            // An error that sled tells a second time has its first telling, for programmers, as text.
-            let is_own = source.raw_os_error().is_some() || source.kind() == ErrorKind::Other;
-            let source = if is_own { source } else { source.kind().into() };
-            StoreError::Io { path, action: "use the catalogue", source }
-        }
+        sled::Error::Io(source) => match system_error(&source) {
+            Some(source) => StoreError::Io { path, action: "use the catalogue", source },
+            // Not the operating system's: the files are not what the database wrote.
+            None => StoreError::Catalogue { path, problem: source.to_string() },
+        },
         error => StoreError::Catalogue { path, problem: error.to_string() },
     }
+}
+
+/// Returns what the operating system said. The database wraps it: one that it reports a second time is text, as
+/// programmers print it (`Os { code: 5, kind: Uncategorized, message: "Input/output error" }`).
+fn system_error(error: &io::Error) -> Option<io::Error> {
+    if let Some(code) = error.raw_os_error() {
+        return Some(io::Error::from_raw_os_error(code));
+    }
+    let text = error.to_string();
+    if let Some((_, after)) = text.split_once("code: ") {
+        let digits = after.split(|digit: char| !digit.is_ascii_digit()).next()?;
+        return digits.parse().ok().map(io::Error::from_raw_os_error);
+    }
+    // Without a code, some kinds still say what the system refused.
+    let is_refusal = matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::FileTooLarge
+            | ErrorKind::OutOfMemory
+            | ErrorKind::WriteZero
+    );
+    is_refusal.then(|| error.kind().into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_the_system_keep_their_code_however_the_database_wraps_them() {
+        let first = io::Error::from_raw_os_error(5);
+        let again = io::Error::other(format!("{first:?}"));
+        for error in [first, again] {
+            assert_eq!(system_error(&error).unwrap().raw_os_error(), Some(5));
+        }
+        assert!(system_error(&io::Error::from(ErrorKind::UnexpectedEof)).is_none(), "the file is too short");
+        assert!(system_error(&io::Error::other("corrupt")).is_none());
+    }
+
+    #[test]
+    fn a_panic_of_the_database_is_an_error() {
+        let panics = || -> sled::Result<()> { panic!("poisoned") };
+        let error = guarded(Path::new("store/db"), panics).unwrap_err().to_string();
+        assert_eq!(error, "store/db: catalogue failed: the database panicked: it or the disk is damaged");
+    }
 
     #[test]
     fn a_snapshot_that_a_full_disk_cut_short_is_no_damage() {
@@ -257,7 +383,7 @@ mod tests {
             thread::sleep(Duration::from_secs(5));
             Ok(())
         });
-        let message = "store/db: catalogue did not open within 0 s, it may be damaged";
+        let message = "store/db: catalogue did not open within 0 s";
         assert_eq!(hang.unwrap_err().to_string(), message);
         let panic = within(Duration::from_secs(5), directory, || -> sled::Result<()> { panic!("damaged") });
         let message = "store/db: catalogue failed: it panicked while opening, it may be damaged";

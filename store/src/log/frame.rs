@@ -14,6 +14,8 @@ pub(crate) enum FrameKind {
     Value = 1,
     /// Operations on the catalogue; the key is zero.
     Commit = 2,
+    /// What a repair made of a damaged frame: bytes that say nothing. The key is zero.
+    Lost = 3,
 }
 
 /// A point between two frames; before all of them, where there is no pack yet.
@@ -24,13 +26,23 @@ pub(crate) struct Position {
 }
 
 /// Where a frame begins, and how long its payload is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) start: Position,
     pub(crate) payload_bytes: u64,
 }
 
 impl Place {
+    /// A place that begins at a position, of unknown length.
+    pub(crate) fn at(start: Position) -> Self {
+        Self { start, payload_bytes: 0 }
+    }
+
+    /// The beginning of a pack.
+    pub(crate) fn at_start(pack: u32) -> Self {
+        Self::at(Position { pack, offset_bytes: 0 })
+    }
+
     /// Returns the bytes that the frame takes.
     pub(crate) fn frame_bytes(&self) -> u64 {
         self.payload_bytes.saturating_add(FRAME_HEADER_BYTES as u64)

@@ -18,11 +18,13 @@ use crate::log::catalogue::{Catalogue, Pair, Tree};
 use crate::log::changes::{self, Changes, Scan};
 use crate::log::frame::{FrameKind, Place, Position};
 use crate::log::layout::Layout;
+use crate::log::lock::WriterLock;
 use crate::log::pack::Packs;
+use crate::log::recovery::{self, Recovered};
 use crate::log::seal::{Seal, corrupt_record};
 
 /// Key in `meta`: the end of the last commit that was applied.
-const APPLIED: &[u8] = b"applied";
+pub(crate) const APPLIED: &[u8] = b"applied";
 
 /// Changes that the catalogue does not have yet.
 #[derive(Default)]
@@ -35,10 +37,30 @@ struct Unapplied {
 
 /// What the catalogue has of the packs.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
-struct Applied {
-    end: Position,
+pub(crate) struct Applied {
+    pub(crate) end: Position,
     /// Bytes of all commit frames up to there.
-    commit_bytes: u64,
+    pub(crate) commit_bytes: u64,
+}
+
+/// Returns what a catalogue has of the packs; none if it does not say.
+pub(crate) fn applied_of(catalogue: &Catalogue, seal: &Seal) -> Result<Option<Applied>> {
+    let Some(sealed) = catalogue.get(Tree::Meta, APPLIED)? else { return Ok(None) };
+    match seal.open(Tree::Meta, APPLIED, &sealed)? {
+        (INLINE, value) => parse(Tree::Meta, APPLIED, value).map(Some),
+        _ => Err(corrupt_record(Tree::Meta, APPLIED, "record is of an unknown kind")),
+    }
+}
+
+/// Brings a commit into a catalogue.
+pub(super) fn apply(catalogue: &Catalogue, seal: &Seal, changes: &Changes, applied: Applied) -> Result<()> {
+    for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
+        let operations = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
+        catalogue.apply(tree, operations)?;
+    }
+    // Last: sled recovers a prefix of what it was given, so all of the above is there if this is.
+    let sealed = seal.close(Tree::Meta, APPLIED, INLINE, &encode(&applied));
+    catalogue.apply(Tree::Meta, [(APPLIED, Some(&sealed[..]))])
 }
 
 /// Packs, catalogue, and the changes on their way there.
@@ -53,26 +75,38 @@ pub(crate) struct Journal {
     /// Held by the one commit that is going on; the last one, and the bytes of all so far.
     committing: Mutex<Applied>,
     failed: AtomicBool,
+    rebuilt: Option<String>,
+    /// Last, so that it is given up when all else is closed.
+    _lock: WriterLock,
 }
 
 impl Journal {
     /// Opens packs and catalogue and finishes what an earlier process did not.
     pub(crate) fn open(layout: Layout) -> Result<Self> {
-        // First, because it locks out other processes.
-        let catalogue = Catalogue::open(layout.catalogue())?;
-        let packs = Packs::open(layout.packs(), layout.store_id)?;
-        let journal = Self {
+        let lock = WriterLock::take(&layout.root)?;
+        Self::open_locked(layout, lock)
+    }
+
+    /// Does the same for a process that has the lock.
+    pub(crate) fn open_locked(layout: Layout, lock: WriterLock) -> Result<Self> {
+        let Recovered { catalogue, packs, applied, rebuilt } = recovery::recover(&layout)?;
+        Ok(Self {
             seal: Seal::new(&layout.store_id),
             layout,
             catalogue,
             packs,
             unapplied: RwLock::default(),
             writing: Mutex::default(),
-            committing: Mutex::default(),
+            committing: Mutex::new(applied),
             failed: AtomicBool::new(false),
-        };
-        journal.recover()?;
-        Ok(journal)
+            rebuilt,
+            _lock: lock,
+        })
+    }
+
+    /// Returns why the catalogue was rebuilt when the store was opened, if it was.
+    pub(crate) fn rebuilt(&self) -> Option<&str> {
+        self.rebuilt.as_deref()
     }
 
     /// Returns the value of a key, if it has one.
@@ -129,15 +163,6 @@ impl Journal {
     pub(crate) fn committed_value(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let sealed = self.catalogue.get(tree, key)?;
         sealed.map(|sealed| self.unseal(tree, key, &sealed)).transpose()
-    }
-
-    /// Returns all committed keys and values of a tree, in order of keys.
-    pub(crate) fn committed_pairs(&self, tree: Tree) -> impl Iterator<Item = Result<Pair>> {
-        self.catalogue.scan(tree, &[]).map(move |pair| {
-            let (key, sealed) = pair?;
-            let value = self.unseal(tree, &key, &sealed)?;
-            Ok((key, value))
-        })
     }
 
     /// Returns true if a key had a value when it was committed last.
@@ -204,9 +229,66 @@ impl Journal {
         (tag == PACKED).then(|| parse(tree, key, payload)).transpose()
     }
 
-    /// Returns the position after the last commit that was applied.
-    pub(crate) fn committed(&self) -> Position {
-        self.committing.lock().unwrap_or_else(PoisonError::into_inner).end
+    /// Returns true if the value of a key lies whole at a place.
+    pub(crate) fn is_whole_at(&self, place: Place, tree: Tree, key: &[u8]) -> Result<bool> {
+        match self.packs.read(place, FrameKind::Value, frame_key(tree, key)) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the position after the last commit that was applied, and the bytes of all commits up to there.
+    pub(crate) fn applied(&self) -> Applied {
+        *self.committing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns all committed keys of a tree and their sealed values.
+    pub(crate) fn sealed_pairs(&self, tree: Tree) -> impl Iterator<Item = Result<Pair>> + use<> {
+        self.catalogue.scan(tree, &[])
+    }
+
+    /// Returns true if a sealed value is whole.
+    pub(crate) fn is_sealed(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> bool {
+        self.seal.open(tree, key, sealed).is_ok()
+    }
+
+    /// Seals a value, a record, or the place of a value in the packs.
+    pub(crate) fn seal_value(&self, tree: Tree, key: &[u8], value: &[u8]) -> Vec<u8> {
+        self.seal.close(tree, key, INLINE, value)
+    }
+
+    pub(crate) fn seal_record(&self, tree: Tree, key: &[u8], record: &impl Serialize) -> Vec<u8> {
+        self.seal_value(tree, key, &encode(record))
+    }
+
+    pub(crate) fn seal_place(&self, tree: Tree, key: &[u8], place: Place) -> Vec<u8> {
+        self.seal.close(tree, key, PACKED, &encode(&place))
+    }
+
+    /// Returns what was sealed.
+    pub(crate) fn unsealed(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
+        self.unseal(tree, key, sealed)
+    }
+
+    /// Commits values that are sealed.
+    pub(crate) fn commit_sealed(&self, changes: Changes) -> Result<()> {
+        let mut writer = self.write()?;
+        for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
+            writer.changes.extend(changes.into_iter().map(|(key, value)| (tree, key, value)));
+        }
+        drop(writer.finish());
+        self.commit(|| ())
+    }
+
+    /// Returns the packs.
+    pub(crate) fn packs(&self) -> &Packs {
+        &self.packs
+    }
+
+    /// Returns true if an index was published of all that is committed.
+    pub(crate) fn is_published(&self) -> bool {
+        recovery::published(&self.layout).is_ok_and(|published| published == Some(self.applied().end))
     }
 
     /// Returns the layout of the store.
@@ -243,7 +325,7 @@ impl Journal {
     /// Returns the bytes of packs, of commit frames among them, and of the catalogue.
     pub(crate) fn size_bytes(&self) -> Result<(u64, u64, u64)> {
         let commit_bytes = self.committing.lock().unwrap_or_else(PoisonError::into_inner).commit_bytes;
-        Ok((self.packs.size_bytes()?, commit_bytes, self.catalogue.size_bytes()?))
+        Ok((self.packs.size_bytes()?, commit_bytes, self.catalogue.size_bytes()))
     }
 
     /// Returns the number of keys that are committed in a tree.
@@ -255,30 +337,6 @@ impl Journal {
         let unapplied = self.unapplied.read().unwrap_or_else(PoisonError::into_inner);
         let pending = unapplied.pending[tree as usize].get(key);
         pending.or_else(|| unapplied.committing[tree as usize].get(key)).cloned()
-    }
-
-    fn recover(&self) -> Result<()> {
-        let applied = self.catalogue.get(Tree::Meta, APPLIED)?;
-        let applied = applied.map(|sealed| self.unseal(Tree::Meta, APPLIED, &sealed)).transpose()?;
-        let applied = applied.map(|value| parse::<Applied>(Tree::Meta, APPLIED, &value)).transpose()?;
-        let from = applied.map_or_else(|| self.packs.start(), |applied| applied.end);
-        self.packs.expect(from)?;
-        let mut commit_bytes = applied.map_or(0, |applied| applied.commit_bytes);
-        let replayed = self.packs.replay(from, |place, payload| {
-            commit_bytes += place.frame_bytes();
-            let changes = self.read_commit(place, payload)?;
-            self.apply(&changes, Applied { end: place.end(), commit_bytes })
-        })?;
-        if applied.is_none() {
-            // The catalogue is new or lost, so all of the packs counts. A hole in them is no torn end.
-            self.packs.expect_nothing_beyond(replayed.stopped)?;
-        }
-        *self.committing.lock().unwrap_or_else(PoisonError::into_inner) =
-            Applied { end: replayed.committed, commit_bytes };
-        if replayed.committed != from {
-            self.catalogue.flush()?;
-        }
-        self.packs.truncate(replayed.committed)
     }
 
     /// Writes what is pending as one frame. It stays visible until the catalogue has it.
@@ -300,22 +358,8 @@ impl Journal {
 
     fn make_durable(&self, changes: &Changes, applied: Applied) -> Result<()> {
         self.packs.sync()?;
-        self.apply(changes, applied)?;
+        apply(&self.catalogue, &self.seal, changes, applied)?;
         self.catalogue.flush()
-    }
-
-    fn apply(&self, changes: &Changes, applied: Applied) -> Result<()> {
-        for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
-            let operations = changes.iter().map(|(key, value)| (&key[..], value.as_deref()));
-            self.catalogue.apply(tree, operations)?;
-        }
-        // Last: sled recovers a prefix of what it was given, so all of the above is there if this is.
-        let sealed = self.seal.close(Tree::Meta, APPLIED, INLINE, &encode(&applied));
-        self.catalogue.apply(Tree::Meta, [(APPLIED, Some(&sealed[..]))])
-    }
-
-    fn read_commit(&self, place: Place, payload: &[u8]) -> Result<Changes> {
-        changes::decode(payload).ok_or_else(|| self.packs.corrupt(place.start, "commit does not decode"))
     }
 
     fn unseal(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {

@@ -25,7 +25,7 @@ pub(crate) struct Layout {
 impl Layout {
     /// Reads the header of an existing store.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let path = root.join("FORMAT");
+        let path = root.join(NAME);
         let mut text = String::new();
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -73,14 +73,7 @@ impl Layout {
             }
         }
         let store_id: [u8; STORE_ID_BYTES] = random_bytes()?;
-        let text = format!("{STORE_MAGIC}\nversion {STORE_VERSION}\nid {}\n", HEXLOWER.encode(&store_id));
-        let half_made = root.join(format!("{HALF_MADE}{}", HEXLOWER.encode(&store_id)));
-        let written = File::create(&half_made).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(StoreError::io(&half_made, "write"))?;
-        let path = root.join("FORMAT");
+        let (path, half_made) = (root.join(NAME), write_half_made(root, &store_id)?);
         // A link instead of a rename: of two processes that create one store, one finds the other's header.
         match fs::hard_link(&half_made, &path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -93,6 +86,54 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Writes the header of a store anew, which was damaged. The caller knows the store's id from its packs.
+    pub(crate) fn restore(root: &Path, store_id: [u8; STORE_ID_BYTES]) -> Result<Self> {
+        let (path, half_made) = (root.join(NAME), write_half_made(root, &store_id)?);
+        fs::rename(&half_made, &path).map_err(StoreError::io(&path, "replace"))?;
+        sync_directory(root)?;
+        Self::open(root)
+    }
+
+    /// What a store in a folder would be like, whose header says nothing.
+    pub(crate) fn assumed(root: &Path, store_id: [u8; STORE_ID_BYTES]) -> Self {
+        Self { root: root.to_owned(), store_id }
+    }
+}
+
+/// Writes a header under a name of its own, for the caller to put in its place.
+fn write_half_made(root: &Path, store_id: &[u8; STORE_ID_BYTES]) -> Result<PathBuf> {
+    let id = HEXLOWER.encode(store_id);
+    let text = format!("{STORE_MAGIC}\nversion {STORE_VERSION}\nid {id}\n");
+    let text = format!("{text}{CHECKSUM}{}\n", checksum(&text));
+    let half_made = root.join(format!("{HALF_MADE}{id}"));
+    let written = File::create(&half_made).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(StoreError::io(&half_made, "write"))?;
+    Ok(half_made)
+}
+
+const NAME: &str = "FORMAT";
+const CHECKSUM: &str = "checksum ";
+
+/// Of a damaged version no one could tell what it was. Not keyed: the id is in the text.
+fn checksum(text: &str) -> String {
+    HEXLOWER.encode(&blake3::hash(text.as_bytes()).as_bytes()[..STORE_ID_BYTES])
+}
+
+/// Returns the header without its checksum, if that is right. Stores of the first programs have none.
+fn checked(text: &str) -> Option<&str> {
+    match text.strip_suffix('\n')?.rsplit_once('\n') {
+        Some((body, last)) if last.starts_with(CHECKSUM) => {
+            let body = &text[..=body.len()];
+            (last[CHECKSUM.len()..] == checksum(body)).then_some(body)
+        }
+        _ => Some(text),
+    }
+}
+
 fn parse(text: &str, path: &Path) -> Result<[u8; STORE_ID_BYTES]> {
     let corrupt = |problem: &str| StoreError::Corrupt {
         what: "store header",
@@ -100,6 +141,7 @@ fn parse(text: &str, path: &Path) -> Result<[u8; STORE_ID_BYTES]> {
         offset_bytes: 0,
         problem: problem.to_owned(),
     };
+    let text = checked(text).ok_or_else(|| corrupt("checksum does not match"))?;
     let mut lines = text.lines();
     if lines.next() != Some(STORE_MAGIC) {
         return Err(corrupt("not the header of a store"));
@@ -112,7 +154,9 @@ fn parse(text: &str, path: &Path) -> Result<[u8; STORE_ID_BYTES]> {
     }
     let id = lines.next().and_then(|line| line.strip_prefix("id "));
     let id = id.and_then(|id| HEXLOWER.decode(id.as_bytes()).ok()?.try_into().ok());
-    id.ok_or_else(|| corrupt("no store id"))
+    let id = id.ok_or_else(|| corrupt("no store id"))?;
+    // A damaged word before the checksum would make a line that is not looked at.
+    if lines.next().is_some() { Err(corrupt("more lines than a header has")) } else { Ok(id) }
 }
 
 /// Returns bytes that nobody can guess.

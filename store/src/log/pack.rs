@@ -1,7 +1,8 @@
 //! Append-only files that hold what is too large for the catalogue, and every commit.
 //!
 //! Frames say enough of themselves that packs alone can rebuild the catalogue. They are written at known offsets and
-//! never changed. What a commit is and when it counts is left to the journal.
+//! never changed; where bytes are cut off or written over at all, a copy is set aside first. Reading frames one after the
+//! other is left to `walk`, what a commit is and when it counts to `recovery` and `journal`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -9,21 +10,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::aside::Aside;
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::pack::{
-    FRAME_HEADER_BYTES, FRAME_MAGIC, HEADER_BYTES, KEY_CONTEXT, MAGIC, PACK_BYTES_MAX, PAYLOAD_BYTES_MAX,
-    VERSION,
+    FRAME_HEADER_BYTES, HEADER_BYTES, KEY_CONTEXT, MAGIC, PACK_BYTES_MAX, PAYLOAD_BYTES_MAX, VERSION,
 };
 use crate::log::frame::{self, Frame, FrameKind, Place, Position};
-
-/// How far a replay came.
-pub(crate) struct Replayed {
-    /// The end of the last commit.
-    pub(crate) committed: Position,
-    /// The end of the packs, or the first frame that is not whole.
-    pub(crate) stopped: Position,
-}
 
 /// The directory of packs of one store.
 pub(crate) struct Packs {
@@ -48,7 +41,7 @@ impl Packs {
         Ok(packs)
     }
 
-    /// Opens all packs; appending begins after the last byte until [`Packs::truncate`] says otherwise.
+    /// Opens all packs; appending begins after the last byte until [`Packs::cut`] says otherwise.
     pub(crate) fn open(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Result<Self> {
         fs::create_dir_all(&directory).map_err(StoreError::io(&directory, "create"))?;
         let packs = Self::unopened(directory, store_id);
@@ -58,6 +51,26 @@ impl Packs {
             packs.add_file(number, file);
         }
         Ok(packs)
+    }
+
+    /// Returns the id of the store to which packs belong, as most of their headers say.
+    pub(crate) fn store_id_of(directory: &Path) -> Result<Option<[u8; STORE_ID_BYTES]>> {
+        let mut counts: BTreeMap<[u8; STORE_ID_BYTES], usize> = BTreeMap::new();
+        let listing = fs::read_dir(directory).map_err(StoreError::io(directory, "list"))?;
+        for item in listing {
+            let path = item.map_err(StoreError::io(directory, "list"))?.path();
+            let mut header = [0; HEADER_BYTES];
+            let read = File::open(&path).and_then(|file| file.read_exact_at(&mut header, 0));
+            if read.is_ok() && header[0..4] == MAGIC {
+                *counts.entry(header[16..32].try_into().expect("16 bytes")).or_default() += 1;
+            }
+        }
+        Ok(counts.into_iter().max_by_key(|(_, count)| *count).map(|(store_id, _)| store_id))
+    }
+
+    /// No packs: those of a store to which nothing was ever written.
+    pub(crate) fn none(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Self {
+        Self::unopened(directory, store_id)
     }
 
     fn unopened(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Self {
@@ -138,27 +151,6 @@ impl Packs {
         self.sync_file(self.end().pack)
     }
 
-    /// Hands every commit from a position on to `apply`.
-    ///
-    /// Stops at the first frame that is not whole: a writer was stopped there.
-    pub(crate) fn replay(
-        &self,
-        from: Position,
-        mut apply: impl FnMut(Place, &[u8]) -> Result<()>,
-    ) -> Result<Replayed> {
-        let mut replayed = Replayed { committed: from, stopped: from };
-        while let Some(start) = self.next_frame_start(replayed.stopped) {
-            replayed.stopped = start;
-            let Ok(frame) = self.frame(start)? else { break };
-            replayed.stopped = frame.place.end();
-            if frame.kind == FrameKind::Commit as u8 {
-                apply(frame.place, &frame.payload)?;
-                replayed.committed = replayed.stopped;
-            }
-        }
-        Ok(replayed)
-    }
-
     /// Fails if the packs end before a position.
     pub(crate) fn expect(&self, at: Position) -> Result<()> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
@@ -172,49 +164,84 @@ impl Packs {
         }
     }
 
-    /// Fails if any frame after a position is whole.
-    pub(crate) fn expect_nothing_beyond(&self, at: Position) -> Result<()> {
-        match self.frame_beyond(at)? {
-            Some(_) => Err(self.corrupt(at, "damaged frame, and whole ones after it")),
-            None => Ok(()),
+    /// Fills up packs that end before a position with frames of lost bytes, so that no offset before it is ever used again.
+    /// Returns true if they did.
+    pub(crate) fn extend_to(&self, at: Position) -> Result<bool> {
+        if self.expect(at).is_ok() || at == Position::default() {
+            return Ok(false);
         }
+        let on_disk = self.numbers_on_disk()?;
+        for number in (0..=at.pack).filter(|number| !on_disk.contains(number)) {
+            self.begin_pack(number)?;
+        }
+        let (path, file) = (self.path(at.pack), self.file(at.pack)?);
+        // A frame ended here, so that at least a frame is missing, which leaves room for one of lost bytes.
+        file.set_len(at.offset_bytes).map_err(StoreError::io(&path, "extend"))?;
+        file.sync_all().map_err(StoreError::io(&path, "sync"))?;
+        let last = on_disk.last().copied().unwrap_or_default().max(at.pack);
+        self.set_end(last, self.length(last, &*self.file(last)?)?);
+        Ok(true)
     }
 
-    /// Returns the first whole frame after a position, however damaged what lies between is.
-    fn frame_beyond(&self, at: Position) -> Result<Option<Position>> {
-        let files = self.files.read().unwrap_or_else(PoisonError::into_inner).clone();
-        for (number, file) in files.range(at.pack..) {
-            let from = if *number == at.pack { at.offset_bytes } else { HEADER_BYTES as u64 };
-            let mut bytes = vec![0; usize::try_from(self.length(*number, file)?).unwrap_or(0)];
-            file.read_exact_at(&mut bytes, 0).map_err(StoreError::io(&self.path(*number), "read"))?;
-            let candidates = bytes.windows(FRAME_MAGIC.len()).enumerate();
-            for (offset, _) in candidates.filter(|(_, window)| *window == FRAME_MAGIC) {
-                let start = Position { pack: *number, offset_bytes: offset as u64 };
-                if start.offset_bytes >= from && self.frame(start)?.is_ok() {
-                    return Ok(Some(start));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Removes everything after a position: frames of a commit that was never finished.
-    pub(crate) fn truncate(&self, at: Position) -> Result<()> {
+    /// Cuts off everything after a position: frames of a commit that was never finished. A copy is set aside first.
+    pub(crate) fn cut(&self, at: Position, aside: &Aside) -> Result<()> {
         let mut end = self.lock_end();
         for number in self.numbers_on_disk()?.into_iter().filter(|number| *number > at.pack) {
-            let path = self.path(number);
-            fs::remove_file(&path).map_err(StoreError::io(&path, "remove"))?;
+            aside.keep_file(&self.path(number))?;
             self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
         }
         let path = self.path(at.pack);
         if end.pack > at.pack || end.offset_bytes > at.offset_bytes {
             let file = self.file(at.pack)?;
+            let name = format!("{:08}.pack-at-{}", at.pack, at.offset_bytes);
+            aside.keep_tail(&name, &file, at.offset_bytes..self.length(at.pack, &file)?)?;
             file.set_len(at.offset_bytes).map_err(StoreError::io(&path, "truncate"))?;
             file.sync_all().map_err(StoreError::io(&path, "sync"))?;
             sync_directory(&self.directory)?;
         }
         *end = at;
         Ok(())
+    }
+
+    /// Writes the header of a damaged frame anew, which makes the damage a whole frame of lost bytes. Then all packs can be
+    /// walked from end to end. The bytes that were there are set aside first.
+    pub(crate) fn mark_lost(&self, start: Position, to_bytes: u64, aside: &Aside) -> Result<()> {
+        let path = self.path(start.pack);
+        let file = self.file(start.pack)?;
+        let name = format!("{:08}.pack-at-{}", start.pack, start.offset_bytes);
+        aside.keep(&name, &file, start.offset_bytes..to_bytes)?;
+        let payload_at = start.offset_bytes + FRAME_HEADER_BYTES as u64;
+        // Where the file ends within a header, the frame has no payload and makes the file whole.
+        let payload_bytes = usize::try_from(to_bytes.saturating_sub(payload_at));
+        let mut payload = vec![0; payload_bytes.expect("read whole before")];
+        file.read_exact_at(&mut payload, payload_at).map_err(StoreError::io(&path, "read"))?;
+        let place = Place { start, payload_bytes: payload.len() as u64 };
+        let header = frame::header(&self.key, FrameKind::Lost, [0; 32], place, &payload);
+        file.write_all_at(&header, start.offset_bytes).map_err(StoreError::io(&path, "write"))?;
+        file.sync_data().map_err(StoreError::io(&path, "sync"))
+    }
+
+    /// Writes the header of a pack anew where it is damaged.
+    pub(crate) fn restore_header(&self, number: u32, aside: &Aside) -> Result<()> {
+        let (path, file) = (self.path(number), self.file(number)?);
+        let damaged = 0..self.length(number, &file)?.min(HEADER_BYTES as u64);
+        aside.keep(&format!("{number:08}.pack-header"), &file, damaged)?;
+        file.write_all_at(&self.header(number), 0).map_err(StoreError::io(&path, "write"))?;
+        file.sync_data().map_err(StoreError::io(&path, "sync"))
+    }
+
+    /// Returns what is wrong with the header of a pack, if anything is. Another version in it is damage, too: packs of
+    /// another version belong to stores of another version, which `FORMAT` says before any pack is opened.
+    pub(crate) fn header_problem(&self, number: u32) -> Result<Option<StoreError>> {
+        let (path, file) = (self.path(number), self.file(number)?);
+        let at = Position { pack: number, offset_bytes: 0 };
+        if self.length(number, &file)? < HEADER_BYTES as u64 {
+            return Ok(Some(self.corrupt(at, "the file ends within its header")));
+        }
+        let mut header = [0; HEADER_BYTES];
+        file.read_exact_at(&mut header, 0).map_err(StoreError::io(&path, "read"))?;
+        let is_ours = header == self.header(number);
+        Ok((!is_ours).then(|| self.corrupt(at, "not a pack of this store")))
     }
 
     fn lock_end(&self) -> MutexGuard<'_, Position> {
@@ -225,11 +252,11 @@ impl Packs {
         *self.lock_end() = Position { pack, offset_bytes };
     }
 
-    fn path(&self, number: u32) -> PathBuf {
+    pub(crate) fn path(&self, number: u32) -> PathBuf {
         self.directory.join(format!("{number:08}.pack"))
     }
 
-    fn numbers_on_disk(&self) -> Result<Vec<u32>> {
+    pub(crate) fn numbers_on_disk(&self) -> Result<Vec<u32>> {
         let listing = fs::read_dir(&self.directory).map_err(StoreError::io(&self.directory, "list"))?;
         let mut numbers = Vec::new();
         for item in listing {
@@ -245,13 +272,13 @@ impl Packs {
         self.files.write().unwrap_or_else(PoisonError::into_inner).insert(number, Arc::new(file));
     }
 
-    fn file(&self, number: u32) -> Result<Arc<File>> {
+    pub(super) fn file(&self, number: u32) -> Result<Arc<File>> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let file = files.get(&number).map(Arc::clone);
         file.ok_or_else(|| self.corrupt(Position { pack: number, offset_bytes: 0 }, "the file is missing"))
     }
 
-    fn length(&self, number: u32, file: &File) -> Result<u64> {
+    pub(super) fn length(&self, number: u32, file: &File) -> Result<u64> {
         file.metadata().map(|metadata| metadata.len()).map_err(StoreError::io(&self.path(number), "inspect"))
     }
 
@@ -272,33 +299,23 @@ impl Packs {
     fn begin_pack(&self, number: u32) -> Result<Position> {
         let path = self.path(number);
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true);
-        let file = options.open(&path).map_err(StoreError::io(&path, "create"))?;
-        file.write_all_at(&self.header(number), 0).map_err(StoreError::io(&path, "write"))?;
+        // Never truncates: a pack of this number that is there already holds what must not be lost.
+        let file = options.read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(StoreError::io(&path, "create"))?;
+        if let Err(error) = file.write_all_at(&self.header(number), 0) {
+            // Made by this call and empty of frames, so that the next attempt may make it again.
+            let _ = fs::remove_file(&path);
+            return Err(StoreError::io(&path, "write")(error));
+        }
         sync_directory(&self.directory)?;
         self.add_file(number, file);
         Ok(Position { pack: number, offset_bytes: HEADER_BYTES as u64 })
     }
 
-    /// Opens a pack and checks its header. One that was cut off within the header holds nothing yet.
+    /// Opens a pack. Its header is checked by [`Packs::header_problem`], for a damaged one keeps no frame from being read.
     fn open_file(&self, number: u32) -> Result<File> {
         let path = self.path(number);
-        let file = OpenOptions::new().read(true).write(true).open(&path);
-        let file = file.map_err(StoreError::io(&path, "open"))?;
-        let mut header = [0; HEADER_BYTES];
-        if self.length(number, &file)? < HEADER_BYTES as u64 {
-            file.write_all_at(&self.header(number), 0).map_err(StoreError::io(&path, "write"))?;
-        }
-        file.read_exact_at(&mut header, 0).map_err(StoreError::io(&path, "read"))?;
-        let version = u16::from_le_bytes([header[4], header[5]]);
-        if header[0..4] == MAGIC && version != VERSION {
-            let (what, found) = (format!("pack {}", path.display()), version.to_string());
-            return Err(StoreError::FormatVersion { what, found, expected: VERSION.into() });
-        }
-        if header != self.header(number) {
-            return Err(self.corrupt(Position { pack: number, offset_bytes: 0 }, "not a pack of this store"));
-        }
-        Ok(file)
+        OpenOptions::new().read(true).write(true).open(&path).map_err(StoreError::io(&path, "open"))
     }
 
     /// Says which place of which pack is bad.
@@ -313,7 +330,7 @@ impl Packs {
     }
 
     /// The frame after a position, which is in the next pack if this one ends there.
-    fn next_frame_start(&self, at: Position) -> Option<Position> {
+    pub(super) fn next_frame_start(&self, at: Position) -> Option<Position> {
         let end = self.end();
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let file = files.get(&at.pack)?;
@@ -326,7 +343,7 @@ impl Packs {
     }
 
     /// Reads and checks one frame; the inner error says what is wrong with it.
-    fn frame(&self, start: Position) -> Result<Result<Frame, &'static str>> {
+    pub(super) fn frame(&self, start: Position) -> Result<Result<Frame, &'static str>> {
         let file = self.file(start.pack)?;
         let length = self.length(start.pack, &file)?;
         let path = self.path(start.pack);
@@ -356,18 +373,18 @@ pub(crate) fn sync_directory(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::walk::Piece;
 
     fn small_packs(directory: &Path) -> Packs {
         Packs { pack_bytes_max: 1000, ..Packs::open(directory.to_owned(), [3; STORE_ID_BYTES]).unwrap() }
     }
 
-    fn commits(packs: &Packs, from: Position) -> (Vec<Vec<u8>>, Replayed) {
-        let mut payloads = Vec::new();
-        let replayed = packs.replay(from, |_, payload| {
-            payloads.push(payload.to_vec());
-            Ok(())
+    fn payloads(packs: &Packs, from: Position) -> Vec<Vec<u8>> {
+        let pieces = packs.walk(from).map(|piece| match piece.unwrap() {
+            Piece::Frame(frame) => frame.payload,
+            Piece::Damage(damage) => panic!("{damage:?}"),
         });
-        (payloads, replayed.unwrap())
+        pieces.collect()
     }
 
     #[test]
@@ -390,25 +407,29 @@ mod tests {
             assert!(packs.read(*place, FrameKind::Value, [1; 32]).is_err(), "another kind");
             assert!(packs.read(*place, FrameKind::Commit, [2; 32]).is_err(), "another key");
         }
-        let (replayed, reached) = commits(&packs, packs.start());
-        assert_eq!(replayed, payloads);
-        assert_eq!((reached.committed, reached.stopped), (packs.end(), packs.end()));
-        assert_eq!(commits(&packs, places[2].end()).0, payloads[3..]);
+        assert_eq!(super::tests::payloads(&packs, packs.start()), payloads);
+        assert_eq!(super::tests::payloads(&packs, places[2].end()), payloads[3..]);
     }
 
     #[test]
-    fn truncating_removes_the_packs_after_it() {
+    fn what_is_cut_off_is_set_aside_with_the_packs_after_it() {
         let directory = tempfile::tempdir().unwrap();
         let packs = small_packs(directory.path());
         let places: Vec<Place> =
             (0..6).map(|number| packs.append(FrameKind::Commit, [0; 32], &[number; 500]).unwrap()).collect();
-        packs.truncate(places[2].end()).unwrap();
+        let whole = fs::read(packs.path(2)).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        packs.cut(places[2].end(), &Aside::of(root.path())).unwrap();
         assert_eq!(packs.numbers_on_disk().unwrap(), [0, 1, 2]);
+        let aside = |name: &str| fs::read(root.path().join("aside").join(name)).unwrap();
+        for number in 3..6 {
+            assert_eq!(aside(&format!("{number:08}.pack")).len(), whole.len());
+        }
         let next = packs.append(FrameKind::Commit, [0; 32], &[7; 20]).unwrap();
         assert_eq!(next.start, places[2].end());
         drop(packs);
-        let replayed = commits(&small_packs(directory.path()), places[0].start).0;
-        assert_eq!(replayed, [vec![0; 500], vec![1; 500], vec![2; 500], vec![7; 20]]);
+        let left = payloads(&small_packs(directory.path()), places[0].start);
+        assert_eq!(left, [vec![0; 500], vec![1; 500], vec![2; 500], vec![7; 20]]);
     }
 
     #[test]
@@ -437,9 +458,35 @@ mod tests {
         let holds_it = packs.append(FrameKind::Value, [0; 32], forged).unwrap();
         let file = packs.file(0).unwrap();
         file.write_all_at(&[0], holds_it.start.offset_bytes).unwrap();
-        packs.expect_nothing_beyond(holds_it.start).unwrap();
+        assert!(!packs.has_frame_after(holds_it.start).unwrap());
         let real = packs.append(FrameKind::Commit, [0; 32], b"real").unwrap();
-        assert!(packs.expect_nothing_beyond(holds_it.start).is_err());
-        assert_eq!(packs.frame_beyond(holds_it.start).unwrap(), Some(real.start));
+        assert!(packs.has_frame_after(holds_it.start).unwrap());
+        let pieces: Vec<Piece> = packs.walk(holds_it.start).map(Result::unwrap).collect();
+        let [Piece::Damage(damage), Piece::Frame(frame)] = &pieces[..] else {
+            panic!("damage, then a frame")
+        };
+        assert_eq!((damage.from, damage.end(), frame.place), (holds_it.start, real.start, real));
+    }
+
+    #[test]
+    fn damage_that_is_marked_as_lost_is_a_whole_frame_and_its_bytes_are_set_aside() {
+        let (directory, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let packs = small_packs(directory.path());
+        let damaged = packs.append(FrameKind::Value, [1; 32], &[5; 300]).unwrap();
+        let whole = packs.append(FrameKind::Commit, [0; 32], b"whole").unwrap();
+        let file = packs.file(0).unwrap();
+        file.write_all_at(&[0], damaged.start.offset_bytes + 90).unwrap();
+        let bytes = fs::read(packs.path(0)).unwrap();
+        packs.mark_lost(damaged.start, whole.start.offset_bytes, &Aside::of(root.path())).unwrap();
+        let kinds: Vec<u8> = packs
+            .walk(packs.start())
+            .map(|piece| match piece.unwrap() {
+                Piece::Frame(frame) => frame.kind,
+                Piece::Damage(damage) => panic!("{damage:?}"),
+            })
+            .collect();
+        assert_eq!(kinds, [FrameKind::Lost as u8, FrameKind::Commit as u8]);
+        let aside = fs::read(root.path().join("aside/00000000.pack-at-32")).unwrap();
+        assert_eq!(aside, bytes[32..usize::try_from(whole.start.offset_bytes).unwrap()]);
     }
 }

@@ -1,5 +1,8 @@
 //! Made-up layers and images for the tests of the store.
 
+use std::fs;
+use std::path::Path;
+
 use layerprint_store::id::{ChainId, ContentId, DiffId, ImageId, SetId};
 use layerprint_store::{
     Anomalies, Content, Entry, EntryKind, Fingerprint, ImageRecord, LayerRecord, Platform, Store,
@@ -79,4 +82,18 @@ pub fn put(store: &Store, seed: u64, file_counts: &[u64], name: &str) -> ImageRe
 /// The chain ID of the whole stack of an image.
 pub fn chain(image: &ImageRecord) -> ChainId {
     *ChainId::of_prefixes(&image.layers).last().unwrap()
+}
+
+/// Copies a folder and all that is in it.
+pub fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for item in fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        let target = to.join(item.file_name());
+        if item.file_type().unwrap().is_dir() {
+            copy_directory(&item.path(), &target);
+        } else {
+            fs::copy(item.path(), target).unwrap();
+        }
+    }
 }
