@@ -21,3 +21,7 @@ demo:
 # Takes the pictures of the HTML report that the documentation shows; look at them
 screenshots:
     cargo test --test report_html -- --ignored pictures_are_taken
+
+# Kills, failing disks, power failures and flipped bits, all of them; forty minutes (just crash --part flips --tries 100)
+crash *arguments:
+    cargo bench --bench crash -- --whole {{arguments}}

@@ -26,7 +26,7 @@ impl Layout {
     /// Reads the header of an existing store.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let path = root.join(NAME);
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -34,9 +34,10 @@ impl Layout {
             }
             Err(error) => return Err(StoreError::io(&path, "open")(error)),
         };
-        let read = file.take(STORE_HEADER_BYTES_MAX).read_to_string(&mut text);
+        let read = file.take(STORE_HEADER_BYTES_MAX).read_to_end(&mut bytes);
         read.map_err(StoreError::io(&path, "read"))?;
-        let store_id = parse(&text, &path)?;
+        // Bytes that are no text are no header either.
+        let store_id = parse(&String::from_utf8_lossy(&bytes), &path)?;
         Ok(Self { root: root.to_owned(), store_id })
     }
 
