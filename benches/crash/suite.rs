@@ -9,6 +9,8 @@ use clap::Parser;
 mod flips;
 #[path = "kills.rs"]
 mod kills;
+#[path = "ops.rs"]
+mod ops;
 #[path = "world.rs"]
 pub mod world;
 
@@ -57,7 +59,7 @@ pub struct Found {
 type Part = (&'static str, fn(&Settings) -> Found);
 
 /// One file for each.
-const PARTS: &[Part] = &[("kills", kills::ingest), ("flips", flips::flips)];
+const PARTS: &[Part] = &[("kills", kills::ingest), ("ops", ops::ops), ("flips", flips::flips)];
 
 /// Runs what is wanted and prints a table. Fails if anything failed.
 pub fn run(settings: &Settings) -> ExitCode {

@@ -200,6 +200,12 @@ impl Packs {
             sync_directory(&self.directory)?;
         }
         *end = at;
+        let is_begun = at.offset_bytes == HEADER_BYTES as u64;
+        if is_begun && self.header_problem(at.pack)?.is_some() {
+            // Whoever began the pack died before its header was on the disk, and nothing was ever committed to it.
+            let file = self.file(at.pack)?;
+            file.write_all_at(&self.header(at.pack), 0).map_err(StoreError::io(&path, "write"))?;
+        }
         Ok(())
     }
 

@@ -38,9 +38,10 @@ pub(crate) fn recover(layout: &Layout) -> Result<Recovered> {
     let floor = published.unwrap_or_default();
     let (catalogue, applied, rebuilt) = match open_catalogue(layout, &seal, &packs)? {
         Opened::Usable(catalogue, applied) => {
-            let floor = floor.max(applied.end);
+            let floor = floor.max(applied.map_or_else(Position::default, |applied| applied.end));
             check_extent(&packs, floor)?;
-            let known = Known { from: applied, floor, is_certain: published.is_some() };
+            let from = applied.unwrap_or_else(|| start(&packs));
+            let known = Known { from, floor, is_certain: published.is_some() };
             let applied = replay(&packs, &seal, &catalogue, &known)?;
             (catalogue, applied, None)
         }
@@ -65,7 +66,8 @@ pub(crate) fn published(layout: &Layout) -> Result<Option<Position>> {
 
 /// What opening the catalogue came to.
 enum Opened {
-    Usable(Catalogue, Applied),
+    /// And what it has of the packs; none if the store is new.
+    Usable(Catalogue, Option<Applied>),
     Unusable(String),
 }
 
@@ -81,9 +83,9 @@ fn open_catalogue(layout: &Layout, seal: &Seal, packs: &Packs) -> Result<Opened>
         Err(error) => return Err(error),
     };
     match applied_of(&catalogue, seal) {
-        Ok(Some(applied)) => Ok(Opened::Usable(catalogue, applied)),
+        Ok(Some(applied)) => Ok(Opened::Usable(catalogue, Some(applied))),
         // A new store: both are empty.
-        Ok(None) if packs.end() <= packs.start() => Ok(Opened::Usable(catalogue, start(packs))),
+        Ok(None) if packs.end() <= packs.start() => Ok(Opened::Usable(catalogue, None)),
         Ok(None) => Ok(Opened::Unusable("the catalogue is missing".to_owned())),
         Err(error @ (StoreError::Io { .. } | StoreError::Locked { .. })) => Err(error),
         Err(error) => Ok(Opened::Unusable(error.to_string())),
