@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use crate::args::{Args, Command, Demo, Global};
 use crate::error::Status;
-use crate::output::{align_right, bytes, count, names, print_table, table};
+use crate::output::{align_right, bytes, count, names, plain, print_table, table};
 use crate::signals::Signals;
 use crate::{find, ingest};
 use files::Pieces;
@@ -243,7 +243,8 @@ fn on<S: AsRef<str>>(line: &[S]) -> String {
 fn print_end(kept: Option<&Path>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if let Some(folder) = kept {
-        let folder = folder.display();
+        let folder = folder.display().to_string();
+        let folder = plain(&folder);
         writeln!(out, "\nKept in {folder}. To ask again:")?;
         writeln!(out, "  layerprint --store {folder}/{STORE} find {folder}/app-squashed.tar")?;
     }

@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use layerprint_ingest::IngestError;
 use layerprint_ingest::source::UnknownTransport;
 use layerprint_store::{ImportError, StoreError};
 
+use crate::escape::plain_lines;
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
 use crate::policy::PolicyError;
@@ -95,6 +96,18 @@ pub fn input_hint(kind: ErrorKind, wanted: &str) -> Option<String> {
         ErrorKind::IsADirectory => "name a file in it".into(),
         _ => return None,
     })
+}
+
+/// Ends with what is wrong with a command line, or with the help that was asked for. clap repeats what was typed as it was typed, and
+/// scripts type names of images: a message that would show a harmful character loses its colours and is escaped.
+pub fn exit_unparsed(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    let shown = plain_lines(&text);
+    if shown == text {
+        error.exit();
+    }
+    let _ = io::stderr().write_all(shown.as_bytes());
+    std::process::exit(error.exit_code())
 }
 
 /// Prints an error, with what may be done about it.

@@ -9,6 +9,7 @@ mod day;
 mod demo;
 mod duplicates;
 mod error;
+mod escape;
 mod explain;
 mod export;
 mod find;
@@ -46,7 +47,7 @@ use error::Status;
 use signals::Signals;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| error::exit_unparsed(&error));
     match run(&args) {
         Ok(status) => status.into(),
         Err(error) => error::report(&error),

@@ -10,6 +10,7 @@ mod examples;
 mod export;
 mod gates;
 mod gates_told;
+mod hostile_names;
 mod ingest;
 mod policies;
 mod questions;
