@@ -13,7 +13,9 @@ use crate::escape::plain_lines;
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
 use crate::policy::PolicyError;
+use crate::private::NotPrivate;
 use crate::progress::complain;
+use crate::replace::CannotWrite;
 use crate::report::{NotAnOutput, RowsError};
 use crate::who_has::NotAsked;
 
@@ -127,6 +129,7 @@ pub fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
         "" => cause,
         told if told.ends_with(&cause) => message,
+        told if cause.starts_with(&format!("{told}: ")) => cause,
         told => format!("{told}: {cause}"),
     })
 }
@@ -148,12 +151,14 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
         let not_asked = || cause.downcast_ref::<NotAsked>().and_then(NotAsked::hint);
         let output = || cause.downcast_ref::<NotAnOutput>().and_then(NotAnOutput::hint);
+        let file = || cause.downcast_ref::<CannotWrite>().and_then(CannotWrite::hint);
+        let spool = || cause.downcast_ref::<NotPrivate>().and_then(NotPrivate::hint);
         let stdin = || cause.downcast_ref::<SharedStdin>().map(SharedStdin::hint);
         let export = || cause.downcast_ref::<ImportError>().and_then(import_hint);
         let mistake = || cause.downcast_ref::<Mistake>().map(|mistake| mistake.hint.to_owned());
         let policy = || cause.downcast_ref::<PolicyError>().and_then(PolicyError::hint);
         let rows = || cause.downcast_ref::<RowsError>().and_then(RowsError::hint);
-        let here = || mistake().or_else(policy).or_else(rows).or_else(output);
+        let here = || mistake().or_else(policy).or_else(rows).or_else(output).or_else(file).or_else(spool);
         ingest
             .or_else(store)
             .or_else(transport)

@@ -21,6 +21,7 @@ mod list;
 mod output;
 mod pattern;
 mod policy;
+mod private;
 mod progress;
 mod reindex;
 mod replace;

@@ -12,6 +12,7 @@ mod gates;
 mod gates_told;
 mod hostile_names;
 mod ingest;
+mod planted;
 mod policies;
 mod questions;
 mod report;
