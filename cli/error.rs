@@ -9,6 +9,7 @@ use layerprint_ingest::IngestError;
 use layerprint_ingest::source::UnknownTransport;
 use layerprint_store::{ImportError, StoreError};
 
+use crate::disk::{self, Place};
 use crate::escape::plain_lines;
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
@@ -158,7 +159,16 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let mistake = || cause.downcast_ref::<Mistake>().map(|mistake| mistake.hint.to_owned());
         let policy = || cause.downcast_ref::<PolicyError>().and_then(PolicyError::hint);
         let rows = || cause.downcast_ref::<RowsError>().and_then(RowsError::hint);
-        let here = || mistake().or_else(policy).or_else(rows).or_else(output).or_else(file).or_else(spool);
+        let system = || cause.downcast_ref::<io::Error>().and_then(|error| disk::hint(error, Place::File));
+        let here = || {
+            mistake()
+                .or_else(policy)
+                .or_else(rows)
+                .or_else(output)
+                .or_else(file)
+                .or_else(spool)
+                .or_else(system)
+        };
         ingest
             .or_else(store)
             .or_else(transport)
@@ -183,6 +193,7 @@ pub fn hint_of(error: &IngestError) -> Option<String> {
                 )
             })
         }
+        IngestError::Io { source, .. } => disk::hint(source, Place::File),
         error => error.hint(),
     }
 }
@@ -216,24 +227,12 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "if the disk is full, make room; if that does not help, move {} away: it is made again from the packs",
             path.display()
         ),
-        StoreError::Io { source, .. } => return disk_hint(source.kind()),
+        StoreError::Io { source, .. } => return disk::hint(source, Place::Store),
         StoreError::NotMended { .. } => {
             "run `layerprint reindex` as somebody who may write to the store, with room on its disk".into()
         }
         StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
-        _ => return None,
-    })
-}
-
-fn disk_hint(kind: ErrorKind) -> Option<String> {
-    Some(match kind {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "free space and run the same command again".into()
-        }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-            "make the store writable and run the same command again, or name another --store".into()
-        }
         _ => return None,
     })
 }

@@ -7,6 +7,7 @@ mod children;
 mod counted;
 mod day;
 mod demo;
+mod disk;
 mod duplicates;
 mod error;
 mod escape;

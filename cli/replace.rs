@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
+use crate::disk::{self, Place};
+
 /// So many links lead from one to the next at most, as in Linux.
 const LINKS_MAX: usize = 40;
 
@@ -39,15 +41,10 @@ impl CannotWrite {
             Self::Folder { path } => format!("name a file in it, such as {}", path.join("NAME").display()),
             Self::NoFolder { folder, .. } => format!("make it first: mkdir -p {}", folder.display()),
             Self::Planted { .. } => "name a file in a folder of your own".into(),
-            Self::Io { source, .. } => match source.kind() {
-                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                    "name a file in a folder that you may write to".into()
-                }
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                    "free space, or name a file elsewhere".into()
-                }
-                _ => return None,
-            },
+            Self::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                "name a file in a folder that you may write to".into()
+            }
+            Self::Io { source, .. } => return disk::hint(source, Place::File),
         })
     }
 }
