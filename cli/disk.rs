@@ -1,4 +1,4 @@
-//! What may be done when a disk refuses, by what it says.
+//! What may be done when a disk refuses: a hint for each answer of the operating system.
 
 use std::io::{self, ErrorKind};
 

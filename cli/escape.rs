@@ -56,7 +56,7 @@ pub fn write_json(out: impl Write, value: &impl Serialize) -> io::Result<()> {
     write(out, value, &[])
 }
 
-/// Writes JSON that can stand in a page, too: no text in it can be taken for HTML.
+/// Writes JSON for an element of a page: no text in it can be taken for HTML.
 pub fn write_json_for_html(out: impl Write, value: &impl Serialize) -> io::Result<()> {
     write(out, value, &['<', '>', '&'])
 }
@@ -160,10 +160,10 @@ mod tests {
     #[test]
     fn json_is_read_back_as_it_was_and_shows_no_harmful_character() {
         let texts = ["a\u{200b}b", "\u{e0041}\u{202e}", "\u{9b}31m\u{7f}", "\u{2028}é\"\\\n", "<b>", "日本"];
-        let told = json(&texts);
+        let written = json(&texts);
         let expected = r#"["a\u200bb","\udb40\udc41\u202e","\u009b31m\u007f","\u2028é\"\\\n","<b>","日本"]"#;
-        assert_eq!(told, expected);
-        assert_eq!(serde_json::from_str::<Vec<String>>(&told).unwrap(), texts);
+        assert_eq!(written, expected);
+        assert_eq!(serde_json::from_str::<Vec<String>>(&written).unwrap(), texts);
         let keys = serde_json::json!({"\u{feff}key": 1});
         assert_eq!(json(&keys), r#"{"\ufeffkey":1}"#);
     }
@@ -173,8 +173,8 @@ mod tests {
         let texts = ["</script><!--", "a&b\u{2028}é\u{2029}", "\"\\\n"];
         let mut out = Vec::new();
         write_json_for_html(&mut out, &texts).unwrap();
-        let told = String::from_utf8(out).unwrap();
-        assert_eq!(told, r#"["\u003c/script\u003e\u003c!--","a\u0026b\u2028é\u2029","\"\\\n"]"#);
-        assert_eq!(serde_json::from_str::<Vec<String>>(&told).unwrap(), texts);
+        let written = String::from_utf8(out).unwrap();
+        assert_eq!(written, r#"["\u003c/script\u003e\u003c!--","a\u0026b\u2028é\u2029","\"\\\n"]"#);
+        assert_eq!(serde_json::from_str::<Vec<String>>(&written).unwrap(), texts);
     }
 }

@@ -32,7 +32,7 @@ pub fn bar(quiet: bool, things: &'static str) -> ProgressBar {
     bar
 }
 
-/// Prints a line on stderr, or several. Nobody may be there to read it, which is no reason to stop.
+/// Prints a line on stderr, or several. That it cannot be written is no reason to stop.
 pub fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "{}", plain_lines(line));
 }

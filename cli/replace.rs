@@ -14,7 +14,7 @@ use rustix::process::geteuid;
 
 use crate::disk::{self, Place};
 
-/// So many links lead from one to the next at most, as in Linux.
+/// Longest chain of links that is followed, as in Linux.
 const LINKS_MAX: usize = 40;
 
 /// Why a file cannot be written.

@@ -101,7 +101,7 @@ fn no_command_shows_a_character_that_is_obeyed_or_not_seen() {
         &["savings"],
         &["report"],
         &["report", "--json"],
-        // What is wrong is told harmlessly, too, by the parser of the command line as well.
+        // Error messages are harmless, too, those of the command line's parser included.
         &["find", &name],
         &["show", "\u{200b}nothing"],
         &["forget", "\u{200b}nothing"],
