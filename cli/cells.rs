@@ -1,5 +1,6 @@
 //! Cells of CSV that spreadsheets show and do not run.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::output::plain;
@@ -9,10 +10,17 @@ const FORMULAS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0
 
 /// Returns a cell that no spreadsheet takes for a formula and no terminal for a command: one that begins as a formula does gets
 /// an apostrophe in front (<https://owasp.org/www-community/attacks/CSV_Injection>), after spaces, too, which some spreadsheets cut.
-/// What no one would see or moves a cursor is escaped. No reference has any of these; paths and hostile names may.
+/// So does each part after a semicolon: where people write a comma in numbers, spreadsheets cut lines there. What cannot be seen or
+/// moves a cursor is escaped. No reference has any of these; paths and hostile names may.
 pub fn harmless(cell: &str) -> String {
-    let shown = plain(cell);
-    if shown.trim_start_matches(' ').starts_with(FORMULAS) { format!("'{shown}") } else { shown.into_owned() }
+    plain(cell).split(';').map(no_formula).collect::<Vec<_>>().join(";")
+}
+
+fn no_formula(text: &str) -> Cow<'_, str> {
+    match text.trim_start_matches(' ').starts_with(FORMULAS) {
+        true => format!("'{text}").into(),
+        false => text.into(),
+    }
 }
 
 /// Returns what went wrong below CSV: nothing else can, where all records have as many cells as the header.
@@ -35,6 +43,13 @@ mod tests {
         assert_eq!(cells.map(harmless), shown);
         let cells = [" =1", "  -1", "\u{feff}=1", "\u{a0}+1", " \u{200b}@a", " debian", " "];
         let shown = ["' =1", "'  -1", "\\u{feff}=1", "\\u{a0}+1", " \\u{200b}@a", " debian", " "];
+        assert_eq!(cells.map(harmless), shown);
+    }
+
+    #[test]
+    fn no_part_of_a_cell_becomes_a_formula_where_lines_are_cut_at_semicolons() {
+        let cells = ["a;=1", "a; @b;c", "debian:12; debian:bookworm", ";", "=1;-2"];
+        let shown = ["a;'=1", "a;' @b;c", "debian:12; debian:bookworm", ";", "'=1;'-2"];
         assert_eq!(cells.map(harmless), shown);
     }
 
