@@ -256,7 +256,8 @@ Exit status:
     /// Build the index again from the stored fingerprints
     ///
     /// Rarely needed: every commit maintains the index, and a command that writes rebuilds it where it is missing or damaged.
-    /// The result is the same, byte for byte, whenever and by however many threads it is built.
+    /// The result is the same, byte for byte, whenever and by however many threads it is built. Ends with 2 if a layer is damaged:
+    /// what the index says of the images that have it may lack contents.
     Reindex,
     /// Check that all that is stored is whole
     ///

@@ -20,9 +20,9 @@ use tempfile::TempDir;
 
 use crate::args::{Args, Command, Demo, Global};
 use crate::error::Status;
-use crate::output::{align_right, bytes, count, names, print_table, table};
+use crate::output::{align_right, bytes, count, names, plain, print_table, table};
 use crate::signals::Signals;
-use crate::{find, ingest};
+use crate::{find, ingest, private};
 use files::Pieces;
 use images::{ASKS, Ask, BASES, Made};
 
@@ -90,6 +90,8 @@ impl Stage {
 fn kept(folder: &Path) -> anyhow::Result<PathBuf> {
     let named = || folder.display().to_string();
     fs::create_dir_all(folder).with_context(named)?;
+    let others_write = private::may_others_write(folder).with_context(named)?;
+    anyhow::ensure!(!others_write, "{}: other users may write to it; name a folder of your own", named());
     anyhow::ensure!(fs::read_dir(folder).with_context(named)?.next().is_none(), "{}: is not empty", named());
     folder.canonicalize().with_context(named)
 }
@@ -243,7 +245,8 @@ fn on<S: AsRef<str>>(line: &[S]) -> String {
 fn print_end(kept: Option<&Path>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if let Some(folder) = kept {
-        let folder = folder.display();
+        let folder = folder.display().to_string();
+        let folder = plain(&folder);
         writeln!(out, "\nKept in {folder}. To ask again:")?;
         writeln!(out, "  layerprint --store {folder}/{STORE} find {folder}/app-squashed.tar")?;
     }

@@ -2,17 +2,21 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use layerprint_ingest::IngestError;
 use layerprint_ingest::source::UnknownTransport;
 use layerprint_store::{ImportError, StoreError};
 
+use crate::disk::{self, Place};
+use crate::escape::plain_lines;
 use crate::ingest::SharedStdin;
 use crate::output::{counted, plain};
 use crate::policy::PolicyError;
+use crate::private::NotPrivate;
 use crate::progress::complain;
+use crate::replace::CannotWrite;
 use crate::report::{NotAnOutput, RowsError};
 use crate::who_has::NotAsked;
 
@@ -97,6 +101,18 @@ pub fn input_hint(kind: ErrorKind, wanted: &str) -> Option<String> {
     })
 }
 
+/// Ends with what is wrong with a command line, or with the help that was asked for. clap repeats what was typed as it was typed, and
+/// scripts type names of images: a message that would show a harmful character loses its colours and is escaped.
+pub fn exit_unparsed(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    let shown = plain_lines(&text);
+    if shown == text {
+        error.exit();
+    }
+    let _ = io::stderr().write_all(shown.as_bytes());
+    std::process::exit(error.exit_code())
+}
+
 /// Prints an error, with what may be done about it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
@@ -114,6 +130,7 @@ pub fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |message, cause| match message.as_str() {
         "" => cause,
         told if told.ends_with(&cause) => message,
+        told if cause.starts_with(&format!("{told}: ")) => cause,
         told => format!("{told}: {cause}"),
     })
 }
@@ -135,12 +152,23 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let transport = || cause.downcast_ref::<UnknownTransport>().map(UnknownTransport::hint);
         let not_asked = || cause.downcast_ref::<NotAsked>().and_then(NotAsked::hint);
         let output = || cause.downcast_ref::<NotAnOutput>().and_then(NotAnOutput::hint);
+        let file = || cause.downcast_ref::<CannotWrite>().and_then(CannotWrite::hint);
+        let spool = || cause.downcast_ref::<NotPrivate>().and_then(NotPrivate::hint);
         let stdin = || cause.downcast_ref::<SharedStdin>().map(SharedStdin::hint);
         let export = || cause.downcast_ref::<ImportError>().and_then(import_hint);
         let mistake = || cause.downcast_ref::<Mistake>().map(|mistake| mistake.hint.to_owned());
         let policy = || cause.downcast_ref::<PolicyError>().and_then(PolicyError::hint);
         let rows = || cause.downcast_ref::<RowsError>().and_then(RowsError::hint);
-        let here = || mistake().or_else(policy).or_else(rows).or_else(output);
+        let system = || cause.downcast_ref::<io::Error>().and_then(|error| disk::hint(error, Place::File));
+        let here = || {
+            mistake()
+                .or_else(policy)
+                .or_else(rows)
+                .or_else(output)
+                .or_else(file)
+                .or_else(spool)
+                .or_else(system)
+        };
         ingest
             .or_else(store)
             .or_else(transport)
@@ -165,6 +193,7 @@ pub fn hint_of(error: &IngestError) -> Option<String> {
                 )
             })
         }
+        IngestError::Io { source, .. } => disk::hint(source, Place::File),
         error => error.hint(),
     }
 }
@@ -197,7 +226,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::Catalogue { .. } | StoreError::OpenTimeout { .. } => {
             "run the same command again: the catalogue is rebuilt from the packs".into()
         }
-        StoreError::Io { source, .. } => return disk_hint(source.kind()),
+        StoreError::Io { source, .. } => return disk::hint(source, Place::Store),
         StoreError::IndexDamaged { .. } | StoreError::NotPublished { .. } => {
             "run `layerprint reindex`, which rebuilds the index from the stored fingerprints".into()
         }
@@ -209,18 +238,6 @@ fn store_hint(error: &StoreError) -> Option<String> {
         }
         StoreError::NotFound { .. } => "layerprint list shows what is stored".into(),
         StoreError::Ambiguous { .. } => "give more digits, or one of the IDs".into(),
-        _ => return None,
-    })
-}
-
-fn disk_hint(kind: ErrorKind) -> Option<String> {
-    Some(match kind {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "free space and run the same command again".into()
-        }
-        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
-            "make the store writable and run the same command again, or name another --store".into()
-        }
         _ => return None,
     })
 }

@@ -14,9 +14,10 @@ use serde_json::json;
 use crate::args::{Explain, Global};
 use crate::batch::CannotTell;
 use crate::error::Status;
+use crate::escape::write_json;
 use crate::find::{BOLD, DIM, evidence, part_line, row, style_of};
 use crate::output::{
-    align_right, bytes, count, counted, names, path, plain, print_json, print_table, short, table,
+    align_right, bytes, count, counted, names, path, path_value, plain, print_json, print_table, short, table,
 };
 use crate::store::Published;
 use crate::subjects::Reader;
@@ -104,7 +105,7 @@ fn tell_json<'a>(
     print_json(&ImageLine { kind: "image", explanation })?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for row in rows {
-        serde_json::to_writer(&mut out, &file_json(row)).map_err(io::Error::from)?;
+        write_json(&mut out, &file_json(row))?;
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
@@ -113,11 +114,11 @@ fn tell_json<'a>(
 fn file_json(row: &FileRow) -> serde_json::Value {
     json!({
         "kind": "file",
-        "path": path(&row.path),
+        "path": path_value(&row.path),
         "state": row.state,
         "content": row.content.id,
         "size_bytes": row.content.size_bytes,
-        "to": row.to.map(path),
+        "to": row.to.map(path_value),
         "from": row.from.as_deref().map(path),
         "origin": row.origin,
     })

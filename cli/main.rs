@@ -8,8 +8,10 @@ mod children;
 mod counted;
 mod day;
 mod demo;
+mod disk;
 mod duplicates;
 mod error;
+mod escape;
 mod explain;
 mod export;
 mod find;
@@ -21,6 +23,7 @@ mod list;
 mod output;
 mod pattern;
 mod policy;
+mod private;
 mod progress;
 mod reindex;
 mod repair;
@@ -49,7 +52,7 @@ use signals::Signals;
 
 fn main() -> ExitCode {
     layerprint_store::hide_panics_of_database();
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| error::exit_unparsed(&error));
     match run(&args) {
         Ok(status) => status.into(),
         Err(error) => error::report(&error),

@@ -8,27 +8,19 @@ use indicatif::{HumanBytes, HumanCount};
 pub use layerprint_query::percent;
 use serde::Serialize;
 
-/// Returns text in which nothing can move the cursor or colour the terminal.
-pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_harmful) {
-        return text.into();
-    }
-    let escape = |c: char| if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escape).collect::<String>().into()
-}
+pub use crate::escape::plain;
+use crate::escape::write_json;
 
-/// Control characters, those that change the direction of what is beside them (CVE-2021-42574), and those that end a line.
-fn is_harmful(c: char) -> bool {
-    let is_directed =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || is_directed || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-/// Returns a path as text; bytes that are not UTF-8 are escaped.
+/// Returns a path as text for people; bytes that are not UTF-8 are escaped.
 pub fn path(bytes: &[u8]) -> String {
+    plain(&path_value(bytes)).into_owned()
+}
+
+/// Returns a path as data: as it is if it is UTF-8, else its bytes escaped.
+pub fn path_value(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => plain(text).into_owned(),
-        Err(_) => bytes.escape_ascii().to_string(),
+        Ok(text) => text.into(),
+        Err(_) => bytes.escape_ascii().to_string().into(),
     }
 }
 
@@ -108,13 +100,14 @@ pub fn print_table(table: &Table) -> io::Result<()> {
 /// Prints one line of JSON.
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    write_json(&mut out, value)?;
     Ok(writeln!(out)?)
 }
 
 /// Prints one line of JSON, whole, and hands it on at once: others may wait for it.
 pub fn print_json_now(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
+    let mut line = Vec::new();
+    write_json(&mut line, value)?;
     line.push(b'\n');
     let mut out = io::stdout().lock();
     out.write_all(&line)?;
@@ -126,9 +119,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_cannot_move_the_cursor() {
-        assert_eq!(plain("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
-        assert_eq!(plain("a\u{200f}b\u{2028}c\u{61c}d"), "a\\u{200f}b\\u{2028}c\\u{61c}d");
+    fn paths_are_shown_harmlessly_and_told_as_they_are() {
+        assert_eq!((path(b"a\nb"), path_value(b"a\nb")), ("a\\nb".into(), "a\nb".into()));
         assert_eq!(path(b"caf\xe9"), "caf\\xe9");
         assert_eq!(path("café".as_bytes()), "café");
     }

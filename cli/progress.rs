@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, P
 use layerprint_ingest::progress::Progress;
 
 use crate::counted::Counted;
+use crate::escape::plain_lines;
 use crate::output::count;
 
 /// How long a run goes without a word where there is no terminal: most are over by then.
@@ -31,9 +32,9 @@ pub fn bar(quiet: bool, things: &'static str) -> ProgressBar {
     bar
 }
 
-/// Prints a line on stderr. Nobody may be there to read it, which is no reason to stop.
+/// Prints a line on stderr, or several. That it cannot be written is no reason to stop.
 pub fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", plain_lines(line));
 }
 
 /// Returns a bar for bytes, like [`bar`].

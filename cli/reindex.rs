@@ -8,7 +8,7 @@ use crate::args::Global;
 use crate::error::Status;
 use crate::output::{bytes, count, print_json};
 use crate::progress;
-use crate::store;
+use crate::store::{self, Published};
 
 pub fn run(global: &Global) -> anyhow::Result<Status> {
     let store = store::open(global)?;
@@ -19,7 +19,8 @@ pub fn run(global: &Global) -> anyhow::Result<Status> {
     });
     bar.finish_and_clear();
     built?;
-    let stats = store.index()?.stats();
+    let index = store.index()?;
+    let stats = index.stats();
     match global.json {
         true => print_json(&json!(stats))?,
         false => writeln!(
@@ -30,5 +31,5 @@ pub fn run(global: &Global) -> anyhow::Result<Status> {
             bytes(stats.segment_bytes)
         )?,
     }
-    Ok(Status::Done)
+    Ok(Published::of(index).report_unreadable()?)
 }

@@ -52,7 +52,7 @@ pub use gate::Gate;
 pub use outputs::NotAnOutput;
 use outputs::Outputs;
 use shared::Shared;
-use spool::{Basis, Spool};
+use spool::{Key, Spool};
 use standing::{Children, Standing};
 
 /// What could not be read is named up to so many; standard error has all.
@@ -203,7 +203,7 @@ pub fn run(global: &Global, command: &args::Report) -> anyhow::Result<Status> {
         return Ok(Status::Nothing);
     }
     let workers = workers(command.jobs)?;
-    let spool = spool(command, &outputs, &fleet)?;
+    let spool = spool(command, &outputs, index.root(), &fleet)?;
     if command.resume && !global.quiet {
         complain(&format!("asked before: {}", counted(spool.len() as u64, "image")));
     }
@@ -265,10 +265,12 @@ fn idle(command: &args::Report, fleet: &Fleet, old: Option<&Old>) -> Vec<String>
     idle
 }
 
-fn spool(command: &args::Report, outputs: &Outputs, fleet: &Fleet) -> anyhow::Result<Spool> {
-    let basis = Basis { layerprint: env!("CARGO_PKG_VERSION").into(), store: fleet.digest() };
+fn spool(command: &args::Report, outputs: &Outputs, store: &Path, fleet: &Fleet) -> anyhow::Result<Spool> {
     match outputs.first_file() {
-        Some(path) => Spool::beside(path, &basis, command.resume),
+        Some(path) => {
+            let key = Key::of(store, fleet).with_context(|| store.display().to_string())?;
+            Spool::beside(path, key, command.resume)
+        }
         None if command.resume => {
             let hint = "give the same -o FILE as to the report that was stopped";
             Err(Mistake::new("--resume goes on with rows that wait beside a file, and none is named", hint)

@@ -2,7 +2,7 @@
 //!
 //! A [`Column`] names one fact of a row and says how to get it. Where its name has a point, JSON nests it (`contents.total`),
 //! and CSV keeps the name. Lists are one cell in CSV, joined by `; `. Cells that a spreadsheet would take for a formula begin
-//! with an apostrophe (`cells`); JSON is never changed.
+//! with an apostrophe (`cells`); JSON keeps every value.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::args::{Global, Tabular};
 use crate::cells::{harmless, io_error};
-use crate::output::{align_right, print_json, print_table, table};
+use crate::output::{align_right, plain, print_json, print_table, table};
 
 /// What stands between the members of a list that is one cell.
 const LIST_SEPARATOR: &str = "; ";
@@ -94,7 +94,7 @@ fn print_text<T>(columns: &[Column<T>], rows: &[T]) -> io::Result<()> {
     let titles: Vec<&str> = shown.iter().map(|text| text.title).collect();
     let mut lines = table(&titles);
     for row in rows {
-        lines.add_row(shown.iter().map(|text| (text.show)(row)));
+        lines.add_row(shown.iter().map(|text| plain(&(text.show)(row)).into_owned()));
     }
     let figures: Vec<usize> = (0..shown.len()).filter(|index| shown[*index].is_figure).collect();
     align_right(&mut lines, &figures);

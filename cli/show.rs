@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Show};
 use crate::error::Status;
-use crate::output::{align_right, bytes, count, names, path, plain, print_json, print_table, short, table};
+use crate::output::{
+    align_right, bytes, count, names, path, path_value, plain, print_json, print_table, short, table,
+};
 use crate::store;
 
 pub fn run(global: &Global, command: &Show) -> anyhow::Result<Status> {
@@ -159,7 +161,7 @@ fn describe(entry: &Entry) -> (&'static str, String) {
 fn entry_json(name: &[u8], entry: &Entry) -> Value {
     let (kind, what) = describe(entry);
     let mut value = json!({
-        "path": path(name), "kind": kind, "mode": entry.mode, "uid": entry.uid, "gid": entry.gid,
+        "path": path_value(name), "kind": kind, "mode": entry.mode, "uid": entry.uid, "gid": entry.gid,
     });
     match &entry.kind {
         EntryKind::File { content, linked } => {
@@ -167,7 +169,9 @@ fn entry_json(name: &[u8], entry: &Entry) -> Value {
             value["size_bytes"] = content.size_bytes.into();
             value["linked"] = (*linked).into();
         }
-        EntryKind::Symlink(target) | EntryKind::HardLink(target) => value["target"] = path(target).into(),
+        EntryKind::Symlink(target) | EntryKind::HardLink(target) => {
+            value["target"] = path_value(target).into()
+        }
         EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => value["device"] = what.into(),
         _ => {}
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::args::{Global, WhoHas};
 use crate::error::{Status, input_hint};
 use crate::left_out::LeftOut;
-use crate::output::{count, names, path, plain, short};
+use crate::output::{count, names, path, path_value, plain, short};
 use crate::progress::{bar, complain};
 use crate::rows::{self, Column, Form};
 use crate::store::Published;
@@ -143,7 +143,9 @@ fn columns(several: bool) -> Vec<Fact> {
         Fact::new("names", |row| json!(row.holding.image.names))
             .text("NAMES", |row| names(&row.holding.image.names)),
         Fact::new("created", |row| json!(row.holding.image.created)),
-        Fact::new("paths", |row| json!(row.holding.paths.iter().map(|name| path(name)).collect::<Vec<_>>())),
+        Fact::new("paths", |row| {
+            json!(row.holding.paths.iter().map(|name| path_value(name)).collect::<Vec<_>>())
+        }),
         Fact::new("layers", |row| layers(&row.holding)).cell(|row| diff_ids(&row.holding)),
         Fact::only_text("LAYERS AND PATHS", |row| places(&row.holding)),
     ]
@@ -155,7 +157,7 @@ fn state(row: &Row) -> &'static str {
 
 fn layers(holding: &Holding) -> Value {
     let layer = |layer: &layerprint_query::HoldingLayer| {
-        let paths: Vec<String> = layer.paths.iter().map(|name| path(name)).collect();
+        let paths: Vec<_> = layer.paths.iter().map(|name| path_value(name)).collect();
         json!({"position": layer.position, "diff_id": layer.diff_id, "paths": paths})
     };
     holding.layers.iter().map(layer).collect()

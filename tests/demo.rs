@@ -1,5 +1,7 @@
 //! The demonstration runs on the machine that runs the tests, and its answers are right.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::{World, lines};
 use serde_json::Value;
 
@@ -50,6 +52,12 @@ fn what_is_kept_can_be_asked_again() {
 
     let full = world.run(&["demo", "--keep", "kept"]);
     assert_eq!((full.status, full.stderr.as_str()), (2, "error: kept: is not empty\n"));
+    // Images are not put where others may put links in their way.
+    std::fs::create_dir(world.path("all")).unwrap();
+    std::fs::set_permissions(world.path("all"), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let shared = world.run(&["demo", "--keep", "all"]);
+    let expected = "error: all: other users may write to it; name a folder of your own\n";
+    assert_eq!((shared.status, shared.stderr.as_str()), (2, expected));
 }
 
 #[test]

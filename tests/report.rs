@@ -304,7 +304,12 @@ fn a_report_goes_on_where_it_was_stopped() {
     let stopped = world.run(&["report", "--format", "jsonl", "-o", "fleet.jsonl", "-o", "/dev/full"]);
     assert_eq!(
         (stopped.status, stopped.stderr.as_str()),
-        (2, "error: /dev/full: No space left on device (os error 28)\n")
+        (
+            2,
+            "error: /dev/full: No space left on device (os error 28)\n\
+             hint: free space and run the same command again, or name a file elsewhere; \
+             df -h shows bytes, df -i inodes\n"
+        )
     );
     let spool = world.path(".fleet.jsonl.rows");
     let rows = fs::read(&spool).unwrap();

@@ -662,9 +662,10 @@ fn tell_hostile(world: &World, rows: &[Value]) -> PathBuf {
     world.path("fleet.html")
 }
 
-/// Characters that move the cursor or change the direction are written as escapes.
+/// Characters that move the cursor, change the direction or are not seen are written as escapes.
 fn harmless(name: &str) -> String {
-    let is_harmful = |c: &char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}' | '\u{2029}');
+    let is_harmful =
+        |c: &char| c.is_control() || matches!(c, '\u{200b}' | '\u{202e}' | '\u{2028}' | '\u{2029}');
     name.chars()
         .map(|c| if is_harmful(&c) { c.escape_default().to_string() } else { c.to_string() })
         .collect()

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Report;
 use super::reference::{package_url, repository_and_tag};
 use super::stream::Streamed;
+use crate::escape::write_json;
 use crate::output::plain;
 
 #[derive(Serialize)]
@@ -43,7 +44,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         components: Streamed::new(components(report)),
         dependencies: Streamed::new(dependencies(report)),
     };
-    serde_json::to_writer(&mut *out, &bom).map_err(std::io::Error::from)?;
+    write_json(&mut *out, &bom)?;
     Ok(writeln!(out)?)
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::{Report, csv, cyclonedx, html, markdown, sarif, text};
+use crate::escape::write_json;
 
 /// What files end with, for people.
 pub const ENDINGS: &str = ".txt, .jsonl, .csv, .md, .sarif, .cdx.json, .html";
@@ -69,11 +70,11 @@ fn plain_text(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
 
 fn jsonl(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
     for row in report.rows() {
-        serde_json::to_writer(&mut *out, &row?).map_err(std::io::Error::from)?;
+        write_json(&mut *out, &row?)?;
         writeln!(out)?;
     }
     for gone in report.gone.iter().flatten() {
-        serde_json::to_writer(&mut *out, gone).map_err(std::io::Error::from)?;
+        write_json(&mut *out, gone)?;
         writeln!(out)?;
     }
     Ok(())

@@ -107,6 +107,9 @@ fn is_stdout(path: &Path) -> bool {
 /// Returns a path that leads to the same as one before it.
 fn twice(paths: &[PathBuf]) -> Option<&Path> {
     let mut seen = HashSet::new();
-    let target = |path: &Path| if is_stdout(path) { path.to_owned() } else { target(path) };
+    let target = |path: &Path| match is_stdout(path) {
+        true => path.to_owned(),
+        false => target(path).unwrap_or_else(|_| path.to_owned()),
+    };
     paths.iter().map(|path| &**path).find(|path| !seen.insert(target(path)))
 }

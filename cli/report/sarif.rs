@@ -16,6 +16,7 @@ use super::Report;
 use super::reference::relative_uri;
 use super::rules::{level, words};
 use super::stream::Streamed;
+use crate::escape::write_json;
 use crate::output::{count, plain};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -55,7 +56,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> anyhow::Result<()> {
         results: Streamed::new(results(report)),
     };
     let log = Log { schema: SCHEMA, version: "2.1.0", runs: [run] };
-    serde_json::to_writer(&mut *out, &log).map_err(std::io::Error::from)?;
+    write_json(&mut *out, &log)?;
     Ok(writeln!(out)?)
 }
 

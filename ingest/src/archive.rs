@@ -14,6 +14,7 @@ use crate::error::{IngestError, LayerError};
 use crate::fingerprint::clean_path;
 use crate::layer::{LayerRead, LayerReader, Promise};
 use crate::limits::Limits;
+use crate::stream::Unpacked;
 use crate::tar::{ReadSkip, TarEntry, TarError, TarKind, TarReader};
 use crate::tree::{Blob, FileRange, LayerKnown, Member, Tree};
 
@@ -80,6 +81,29 @@ pub fn read(
         let layer = layers.read_unpacked(unpacked, &Promise::default()).map_err(broken)?;
         return Ok(FrontToBack::Rootfs(Box::new(layer)));
     }
+    members(unpacked, origin, layers, take_layer).map(FrontToBack::Images)
+}
+
+/// Reads what is known to be an archive of images, like [`read`].
+pub fn read_images(
+    stored: impl Read + Send + 'static,
+    origin: &str,
+    layers: &LayerReader,
+    take_layer: TakeLayer,
+    on_read: &dyn Fn(u64),
+) -> Result<Tree, IngestError> {
+    let broken = |source| IngestError::Archive { origin: origin.into(), source };
+    let unpacked = layers.unpack(stored, &Promise::default(), on_read).map_err(broken)?;
+    members(unpacked, origin, layers, take_layer)
+}
+
+fn members<R: Read>(
+    mut unpacked: Unpacked<R>,
+    origin: &str,
+    layers: &LayerReader,
+    take_layer: TakeLayer,
+) -> Result<Tree, IngestError> {
+    let broken = |source| IngestError::Archive { origin: origin.into(), source };
     let mut reader = TarReader::new(&mut unpacked, layers.limits.tar.clone());
     let mut collected =
         Collected { layers, take_layer, members: BTreeMap::new(), documents_bytes: 0, last_error: None };
@@ -98,12 +122,13 @@ pub fn read(
     reader.drain().map_err(|error| broken(error.into()))?;
     drop(reader);
     unpacked.finish(&Promise::default()).map_err(broken)?;
-    Ok(FrontToBack::Images(Tree::Archive { origin: origin.into(), members: collected.members }))
+    Ok(Tree::Archive { origin: origin.into(), members: collected.members })
 }
 
 /// Judges by the first entry that is not the root itself: archives of images hold documents, folders named by a
 /// digest and layers; a root file system holds `bin/` or `.dockerenv`. `docker load` takes an archive with any file
-/// in front, so that the names which make it one decide wherever they stand.
+/// in front, so that the names which make it one decide wherever they stand. Those that a large file in front hides are found when
+/// all is read: [`FrontToBack::Rootfs`] has them.
 fn starts_like_images(head: &[u8], limits: &Limits) -> bool {
     const DECISIVE: [&[u8]; 4] = [b"manifest.json", b"index.json", b"oci-layout", b"repositories"];
     let mut reader = TarReader::new(head, limits.tar.clone());

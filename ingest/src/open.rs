@@ -163,20 +163,33 @@ impl Opener<'_> {
                 false => Ok(known),
             }
         };
+        // A pipe can be read once, and who names the format knows what comes.
+        if source.is_stdin() && source.transport != Transport::Detect {
+            let tree = archive::read_images(stored, &origin, self.layers, &take_layer, self.on_read);
+            return self.in_tree(&tree.map_err(|error| no_tar_is_no_image(source, error))?, source);
+        }
         let read = archive::read(stored, &origin, self.layers, &take_layer, self.on_read);
         match read.map_err(|error| no_tar_is_no_image(source, error))? {
             FrontToBack::Images(tree) => self.in_tree(&tree, source),
-            FrontToBack::Rootfs(layer) => {
-                let paths = layer.fingerprint.entries().iter().map(|entry| &*entry.path);
-                if layer.record.entry_count == 0 {
-                    return Err(not_an_image(source, "it is empty"));
-                }
-                if source.transport != Transport::Detect || !rootfs::looks_like_rootfs(paths) {
-                    return Err(not_an_image(source, "no manifest.json, index.json or repositories in it"));
-                }
-                Ok(vec![Ok(self.image_of_layer(source, *layer)?)])
+            FrontToBack::Rootfs(layer) if !is_image_archive(&layer) => self.of_rootfs(source, *layer),
+            FrontToBack::Rootfs(_) if source.is_stdin() => Err(not_an_image(source, LATE)),
+            FrontToBack::Rootfs(_) => {
+                let again = FileRange::whole(&source.path).map_err(IngestError::io(&source.path))?;
+                let tree = archive::read_images(again, &origin, self.layers, &take_layer, self.on_read)?;
+                self.in_tree(&tree, source)
             }
         }
+    }
+
+    fn of_rootfs(&self, source: &Source, layer: LayerRead) -> Result<Plans, IngestError> {
+        let paths = layer.fingerprint.entries().iter().map(|entry| &*entry.path);
+        if layer.record.entry_count == 0 {
+            return Err(not_an_image(source, "it is empty"));
+        }
+        if source.transport != Transport::Detect || !rootfs::looks_like_rootfs(paths) {
+            return Err(not_an_image(source, "no manifest.json, index.json or repositories in it"));
+        }
+        Ok(vec![Ok(self.image_of_layer(source, layer)?)])
     }
 
     fn image_of_layer(&self, source: &Source, layer: LayerRead) -> Result<ImagePlan, IngestError> {
@@ -205,8 +218,21 @@ fn is_at_start(error: &TarError) -> bool {
     }
 }
 
+/// One of these in an archive makes it one of images.
+const IMAGE_NAMES: [&str; 3] = ["manifest.json", "index.json", "repositories"];
+
+/// What is wrong with an archive from a pipe whose manifest came after what had to be read as layers.
+const LATE: &str = "its manifest comes after a large file that no image archive begins with; save it to a file, or say \
+                    what it is: docker-archive:- or oci-archive:-";
+
 fn has_images(tree: &Tree) -> bool {
-    ["manifest.json", "index.json", "repositories"].iter().any(|name| tree.has(name))
+    IMAGE_NAMES.iter().any(|name| tree.has(name))
+}
+
+/// Returns true if what was read as a root file system is an archive of images.
+fn is_image_archive(layer: &LayerRead) -> bool {
+    let is_name = |path: &[u8]| IMAGE_NAMES.iter().any(|name| name.as_bytes() == path);
+    layer.fingerprint.entries().iter().any(|entry| is_name(&entry.path))
 }
 
 fn sniff(path: &Path) -> Result<Codec, IngestError> {

@@ -313,6 +313,28 @@ fn files_in_front_of_the_images_do_not_hide_them_from_a_pipe() {
 }
 
 #[test]
+fn a_large_file_in_front_of_the_images_does_not_hide_them_where_the_archive_is_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain.tar");
+    for save in [DockerSave::V1_1, DockerSave::V25] {
+        docker_archive(&[sample()], &plain, save, &Options::default()).unwrap();
+        for first in ["README", "bin/sh"] {
+            // Larger than what is looked at before it is decided what the archive is.
+            let first = Layer::new().file(first, vec![b'x'; 3 << 20]).without_end().to_tar().unwrap();
+            let bytes = [first, fs::read(&plain).unwrap()].concat();
+            for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+                let path = support::put(folder.path(), "large.tar", compression.compress(&bytes));
+                for transport in ["", "docker-archive:"] {
+                    let outcome = read(&format!("{transport}{}", path.display()));
+                    assert_eq!(outcome.names(), ["app:1"], "{save:?} {compression:?} {transport}");
+                    assert_eq!(merged(&outcome.image()), sample_files());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn every_platform_of_an_index_is_an_image_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let arm =

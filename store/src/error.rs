@@ -115,7 +115,7 @@ pub enum StoreError {
         max: u64,
     },
     /// The fingerprint of a layer could not be read when the index was built.
-    #[error("{layer}: its fingerprint is damaged or lost")]
+    #[error("layer {layer}: its fingerprint is damaged or lost")]
     UnreadableLayer {
         /// The layer.
         layer: DiffId,

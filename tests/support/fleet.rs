@@ -462,7 +462,7 @@ pub const HOSTILE: [&str; 12] = [
     "' onfocus='window.harmed = 5' autofocus='",
     "javascript:window.harmed=6",
     "&lt;b&gt;&amp;",
-    "a\u{202e}gpj.exe",
+    "a\u{202e}gpj\u{200b}.exe",
     "\u{1b}[2J\u{0}\nb",
     "{{ 7 * 7 }}${7 * 7}",
     "]]>\u{2028}\u{2029}//",

@@ -4,14 +4,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::Write;
 
 use layerprint_query::{
     Base, Change, ChangeKind, Finding, Kind, Level, MadeOf, Part, Remark, Row, Rule, RunnerUp, Verdict,
 };
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
 
+use crate::escape::write_json_for_html;
 use crate::output::plain;
 use crate::report::overview::Overview;
 use crate::report::summary::Answer;
@@ -279,39 +279,12 @@ impl<T: Clone + Eq + std::hash::Hash> Once<T> {
 }
 
 fn put(out: &mut dyn Write, value: &impl Serialize) -> anyhow::Result<()> {
-    let mut serializer = Serializer::with_formatter(out, Inert);
-    Ok(value.serialize(&mut serializer).map_err(io::Error::from)?)
-}
-
-/// JSON in which no text can be taken for HTML, nor for the end of a line of a script.
-struct Inert;
-
-impl Formatter for Inert {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-            out.write_all(&rest.as_bytes()[..at])?;
-            let found = rest[at..].chars().next().expect("one was found there");
-            write!(out, "\\u{:04x}", u32::from(found))?;
-            rest = &rest[at + found.len_utf8()..];
-        }
-        out.write_all(rest.as_bytes())
-    }
+    Ok(write_json_for_html(out, value)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_text_can_end_the_element_that_it_stands_in() {
-        let mut out = Vec::new();
-        put(&mut out, &["</script><!--", "a&b\u{2028}é\u{2029}", "\"\\\n"]).unwrap();
-        let told = String::from_utf8(out).unwrap();
-        assert_eq!(told, r#"["\u003c/script\u003e\u003c!--","a\u0026b\u2028é\u2029","\"\\\n"]"#);
-        let read: Vec<String> = serde_json::from_str(&told).unwrap();
-        assert_eq!(read, ["</script><!--", "a&b\u{2028}é\u{2029}", "\"\\\n"]);
-    }
 
     #[test]
     fn only_nothing_and_all_are_sent_as_such() {
