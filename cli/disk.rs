@@ -15,7 +15,7 @@ pub enum Place {
 
 /// Returns what the user may do about what the operating system said; nothing where the message says it all.
 pub fn hint(error: &io::Error, place: Place) -> Option<String> {
-    if error.raw_os_error() == Some(Errno::IO.raw_os_error()) {
+    if code(error) == Some(Errno::IO.raw_os_error()) {
         return Some(failing(place));
     }
     let elsewhere = elsewhere(place);
@@ -51,6 +51,17 @@ pub fn hint(error: &io::Error, place: Place) -> Option<String> {
     })
 }
 
+/// Returns the code of the operating system. An error that a library wrapped, to say which path it is about, has the code in
+/// its text alone: `Input/output error (os error 5) at path "out"`.
+fn code(error: &io::Error) -> Option<i32> {
+    let in_text = || {
+        let text = error.to_string();
+        let (_, after) = text.split_once("(os error ")?;
+        after.split_once(')')?.0.parse().ok()
+    };
+    error.raw_os_error().or_else(in_text)
+}
+
 /// After EIO nothing on the disk is sure, so that to try again is no advice.
 fn failing(place: Place) -> String {
     let cause = "the disk or its connection fails: look at the kernel log (dmesg)";
@@ -72,6 +83,12 @@ fn elsewhere(place: Place) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_that_a_library_wrapped_is_found() {
+        let wrapped = tempfile::NamedTempFile::new_in("no/such/folder").unwrap_err();
+        assert_eq!((wrapped.raw_os_error(), code(&wrapped)), (None, Some(Errno::NOENT.raw_os_error())));
+    }
 
     #[test]
     fn every_way_in_which_a_disk_refuses_has_a_hint_of_its_own() {

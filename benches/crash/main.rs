@@ -3,7 +3,8 @@
 //! Runs the real `layerprint` on small stores and checks after every blow what a user would: questions are answered as before,
 //! what was acknowledged is there, the next command goes on without help, and the end state equals that of an undisturbed run.
 //! `cargo bench --bench crash -- --whole` runs all of it, which takes two cores some forty minutes; without `--whole` a
-//! sample that `tests/crash.rs` runs, too. Each failure prints a line that repeats it.
+//! sample that `tests/crash.rs` runs, too. Most of that is waiting for the disk: with TMPDIR in memory it is quicker and shows the
+//! same, for what a disk loses is modelled and not waited for. Each failure prints a line that repeats it.
 
 #[path = "suite.rs"]
 mod suite;

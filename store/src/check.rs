@@ -158,7 +158,12 @@ impl Opened {
         let commits = packs::frames(self, &whole, floor, found)?;
         if let Some((catalogue, applied)) = &self.catalogue {
             catalogue::compare(self, catalogue, applied, commits, found)?;
-            catalogue::references(self, catalogue, found)?;
+            match catalogue::references(self, catalogue, found) {
+                Err(error @ StoreError::Catalogue { .. }) => {
+                    found.add(DamagedPart::Catalogue, "db", error.to_string());
+                }
+                done => done?,
+            }
         }
         if let Some(index) = &self.index {
             index::check(self, index, found)?;

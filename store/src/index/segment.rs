@@ -16,7 +16,8 @@ use memmap2::Mmap;
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::{
-    BLOCK_BYTES, BLOCK_CHECKSUM_BYTES, CHECKSUM_BYTES, FIXED_BYTES, KEY_CONTEXT, MAGIC, VERSION,
+    BLOCK_BYTES, BLOCK_CHECKSUM_BYTES, BUCKET_BITS_MAX, CHECKSUM_BYTES, FIXED_BYTES, KEY_CONTEXT, MAGIC,
+    VERSION,
 };
 
 /// The sections of a segment, in their order on disk.
@@ -162,6 +163,9 @@ impl Segment {
             return Err(corrupt("another version of the index"));
         }
         let facts = facts(head);
+        if u32::from(facts.bucket_bits) > BUCKET_BITS_MAX || !(1..=4).contains(&facts.colour_bytes) {
+            return Err(corrupt("keys of a width that is never written"));
+        }
         let (sections, table) = sections(head).ok_or_else(|| corrupt("sections do not fit together"))?;
         if facts.file_bytes != bytes.len() as u64 || table.end != bytes.len() {
             return Err(corrupt("the file has another length than was written"));
@@ -304,8 +308,8 @@ pub(crate) fn fixed(facts: &Facts, store_id: &[u8; STORE_ID_BYTES]) -> [u8; FIXE
 fn facts(head: &[u8]) -> Facts {
     let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
     Facts {
-        bucket_bits: head[6].min(63),
-        colour_bytes: head[7].clamp(1, 4),
+        bucket_bits: head[6],
+        colour_bytes: head[7],
         nodes_first: word(24),
         layers_first: word(28),
         file_bytes: u64::from_le_bytes(head[32..40].try_into().expect("eight bytes")),

@@ -74,6 +74,7 @@ impl State {
             None => Segment::open(directory, store_id, *id).map(Arc::new),
         };
         let segments: Vec<Arc<Segment>> = ids.iter().map(open).collect::<Result<_>>()?;
+        check_numbers(&segments)?;
         let dead = segments.iter().map(|segment| vec![0; image_count(segment).div_ceil(64)]).collect();
         let mut state = Self { segments, dead, unreadable: BTreeSet::new() };
         for segment in state.segments.clone() {
@@ -101,8 +102,10 @@ impl State {
             let number = u32::from_le_bytes(number.try_into().expect("four bytes")) as usize;
             // One that is no longer there was merged, and the image was left out then.
             let Some(place) = self.segments.iter().position(|other| other.id == *id) else { continue };
-            let word = self.dead[place].get_mut(number / 64);
-            *word.ok_or_else(|| segment.corrupt(Section::Overrides, "no such image"))? |= 1 << (number % 64);
+            if number >= image_count(&self.segments[place]) {
+                return Err(segment.corrupt(Section::Overrides, "no such image"));
+            }
+            self.dead[place][number / 64] |= 1 << (number % 64);
         }
         Ok(())
     }
@@ -230,9 +233,10 @@ impl State {
         all.filter(|at| self.is_live(*at))
     }
 
-    /// Returns true unless the image was overridden.
+    /// Returns true unless the image was overridden, or there is none.
     pub(crate) fn is_live(&self, at: ImageAt) -> bool {
-        self.dead[at.segment as usize][at.number as usize / 64] & (1 << (at.number % 64)) == 0
+        let word = self.dead[at.segment as usize].get(at.number as usize / 64);
+        word.is_some_and(|word| word & (1 << (at.number % 64)) == 0)
     }
 
     /// Returns the images whose whole stack of layers is a node.
@@ -259,7 +263,7 @@ impl State {
                 if text(number)? != name.as_bytes() {
                     break;
                 }
-                found.push(image_at(index, segment.number(Section::NameImages, number)? as usize));
+                found.push(listed(index, segment, Section::NameImages, number)?);
             }
         }
         found.retain(|at| self.is_live(*at));
@@ -272,7 +276,7 @@ impl State {
             let keys = segment.length(Section::Manifests) / 32;
             let number = first_id(segment, Section::Manifests, &key_of(manifest))?;
             if number < keys && segment.id_at(Section::Manifests, number)? == key_of(manifest) {
-                let at = image_at(index, segment.number(Section::ManifestImages, number)? as usize);
+                let at = listed(index, segment, Section::ManifestImages, number)?;
                 if self.is_live(at) {
                     return Ok(Some(at));
                 }
@@ -439,11 +443,10 @@ impl State {
             let at = |place: usize| segment.number(order, place);
             let first = Segment::partition(total, |place| Ok(key_of(segment, at(place)?)? < *key))?;
             for place in first..total {
-                let number = at(place)?;
-                if key_of(segment, number)? != *key {
+                if key_of(segment, at(place)?)? != *key {
                     break;
                 }
-                found.push(image_at(index, number as usize));
+                found.push(listed(index, segment, order, place)?);
             }
         }
         found.retain(|at| self.is_live(*at));
@@ -457,6 +460,21 @@ fn decode_layer(segment: &Segment, diff_id: DiffId, bytes: &[u8]) -> Result<Laye
     let (tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies) =
         fields.map_err(|_| segment.corrupt(Section::LayerRecords, "a record does not decode"))?;
     Ok(LayerRecord { diff_id, tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies })
+}
+
+/// Checks that nodes and layers are numbered through, which everything that asks for one by its number relies on.
+fn check_numbers(segments: &[Arc<Segment>]) -> Result<()> {
+    let (mut node, mut layer) = (0_u32, 0_u32);
+    for segment in segments {
+        let corrupt =
+            || segment.corrupt(Section::Parents, "numbers do not follow those of the segment before");
+        if (segment.facts.nodes_first, segment.facts.layers_first) != (node, layer) {
+            return Err(corrupt());
+        }
+        node = node.checked_add(count(segment, Section::Parents, 4)).ok_or_else(corrupt)?;
+        layer = layer.checked_add(count(segment, Section::DiffIds, 32)).ok_or_else(corrupt)?;
+    }
+    Ok(())
 }
 
 /// The first 32 bytes of a digest, by which it is found.
@@ -490,6 +508,15 @@ pub(crate) fn row(segment: &Segment, number: usize) -> Result<Row> {
 fn row_of(bytes: &[u8]) -> Row {
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     Row { node: word(0), content_count: word(4), platform: word(8) }
+}
+
+/// Returns the image whose number stands in a column.
+fn listed(index: usize, segment: &Segment, section: Section, place: usize) -> Result<ImageAt> {
+    let number = segment.number(section, place)? as usize;
+    match number < image_count(segment) {
+        true => Ok(image_at(index, number)),
+        false => Err(segment.corrupt(section, "no such image")),
+    }
 }
 
 fn image_at(segment: usize, number: usize) -> ImageAt {

@@ -22,6 +22,10 @@ use crate::log::pack::sync_directory;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const OPEN_BYTES_A_SECOND: u64 = 16 << 20;
 
+/// How long a lock of the database is waited for.
+const LOCKED_ATTEMPTS: usize = 200;
+const LOCKED_ATTEMPT_EVERY: Duration = Duration::from_millis(10);
+
 /// Page cache. Records are small and rarely read twice; sled takes several times this while it writes.
 const CACHE_BYTES: u64 = 64 << 20;
 
@@ -104,7 +108,10 @@ impl Catalogue {
         let path = directory.clone();
         let is_new = !directory.join(CONFIGURATION).exists();
         let timeout = OPEN_TIMEOUT + Duration::from_secs(size_bytes(&directory) / OPEN_BYTES_A_SECOND);
-        let open = within(timeout, &directory, move || open_trees(&path))?;
+        let open = retried(|| {
+            let path = path.clone();
+            within(timeout, &directory, move || open_trees(&path))
+        })?;
         if is_new {
             sync_configuration(&directory)?;
         }
@@ -242,6 +249,18 @@ fn guarded<T>(directory: &Path, step: impl FnOnce() -> sled::Result<T>) -> Resul
             problem: "the database panicked: it or the disk is damaged".to_owned(),
         }),
     }
+}
+
+/// Tries again while the database is locked. The lock of the store is ours already, so that it is this process that had the
+/// database open a moment ago: its threads let go of the file a little after it was closed.
+fn retried<T>(open: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..LOCKED_ATTEMPTS {
+        match open() {
+            Err(StoreError::Locked { .. }) => thread::sleep(LOCKED_ATTEMPT_EVERY),
+            opened => return opened,
+        }
+    }
+    open()
 }
 
 /// Runs what may hang or panic on a thread of its own.
