@@ -4,7 +4,11 @@ check:
 
 # Runs all tests
 test:
-    cargo test --workspace
+    cargo test --workspace --locked
+
+# Fuzzes a target: just fuzz tar -max_total_time=600; fuzz/README.md lists them
+fuzz target *options:
+    fuzz/run {{target}} {{options}}
 
 # Runs the benchmarks
 bench:

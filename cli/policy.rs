@@ -7,6 +7,8 @@ mod bases;
 mod held;
 mod idle;
 mod judge;
+#[cfg(test)]
+mod properties;
 mod until;
 
 use std::path::{Path, PathBuf};

@@ -15,6 +15,9 @@ mod docker;
 mod document;
 mod error;
 pub mod fingerprint;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod helpers;
 mod image;
 mod job;

@@ -3,7 +3,7 @@
 //! A sorted table of distinct content ids and their sizes comes first, so that what a layer holds can be read
 //! without its paths; paths and the rest follow as columns, compressed. Decoding accepts any bytes: it answers
 //! with an error, allocates no more than the bytes can account for, and never panics. What it accepts encodes
-//! to the same fingerprint again. Layout: `FORMAT.md`.
+//! to the same fingerprint again, and but for the compression to the same bytes. Layout: `FORMAT.md`.
 
 mod columns;
 mod readers;
@@ -108,7 +108,7 @@ pub fn decode(bytes: &[u8]) -> Result<Fingerprint> {
     let sections = Sections::split(bytes)?;
     let table = sections.contents()?;
     let metadata = sections.metadata()?;
-    let mut columns = Readers::split(&metadata)?;
+    let mut columns = Readers::split(&metadata, sections.entry_count, table.len())?;
     let paths = columns.paths(sections.entry_count)?;
     let mut entries = Vec::with_capacity(paths.ends.len());
     let mut start = 0;

@@ -156,3 +156,41 @@ fn paths_longer_than_the_format_holds_are_refused_when_written() {
     let target = Fingerprint::from_entries(vec![common::entry("x", target)]);
     assert!(matches!(encode(&target), Err(BodyError::TooLarge { what: "link target", .. })));
 }
+
+/// A body of two empty files by name of `a` and `b`, with other columns of owners and contents.
+fn two_files(owners: &[u8], owner_indices: &[u8], contents: &[u8], ordinals: &[u8]) -> Vec<u8> {
+    let columns: [&[u8]; 9] = [owners, owner_indices, &[3, 3], &[0, 0], &[1, 1], b"ab", ordinals, &[], &[]];
+    let lengths = columns.iter().map(|column| u32::try_from(column.len()).unwrap());
+    let metadata: Vec<u8> = lengths.clone().flat_map(u32::to_le_bytes).chain(columns.concat()).collect();
+    let count = u32::try_from(contents.len()).unwrap();
+    let length = u32::try_from(metadata.len()).unwrap();
+    let mut bytes = b"LPFP\x01\0\0\0".to_vec();
+    [2, count, count, length, length, 0_u32].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+    contents.iter().for_each(|byte| bytes.extend([*byte; 32]));
+    bytes.resize(bytes.len() + contents.len(), 0);
+    bytes.extend(metadata);
+    bytes
+}
+
+/// Found by fuzzing: a content that no file has was in `decode_contents`, and so in the index, but not in the entries. With
+/// spellings of owners that no encoder gives, and of which a few bytes became gigabytes.
+#[test]
+fn what_no_entry_has_is_refused() {
+    const ROOT: &[u8] = &[0, 0, 0];
+    const TWO: &[u8] = &[0, 0, 0, 1, 0, 0];
+    let whole = decode(&two_files(TWO, &[0, 1], &[1, 2], &[1, 0])).unwrap();
+    assert_eq!(decode(&encode(&whole).unwrap()).unwrap(), whole);
+    let cases = [
+        (two_files(ROOT, &[0, 0], &[1, 2], &[0, 0]), "no file has a content at offset 64"),
+        (two_files(TWO, &[0, 0], &[1], &[0, 0]), "no entry has an owner at offset 0"),
+        (two_files(TWO, &[1, 0], &[1], &[0, 0]), "owners are not in order of first use at offset 1"),
+        (two_files(&[0; 6], &[0, 1], &[1], &[0, 0]), "an owner is listed twice at offset 3"),
+        (
+            two_files(&[0, 0, 0, 1, 0, 0, 2, 0, 0], &[0, 1], &[1], &[0, 0]),
+            "more owners than entries at offset 6",
+        ),
+    ];
+    for (body, expected) in cases {
+        assert_eq!(decode(&body).unwrap_err().to_string(), expected);
+    }
+}

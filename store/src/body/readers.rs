@@ -3,17 +3,22 @@
 //! All paths and targets of a layer come into one buffer. Anything that [`Columns`](super::columns::Columns) would not have
 //! written is an error.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Result, malformed, short, within};
 use crate::cursor::Cursor;
 use crate::fingerprint::{Content, Entry, EntryKind};
-use crate::format::body::{COLUMN_COUNT, PATH_BYTES_MAX, PATHS_BYTES_MAX, kind};
+use crate::format::body::{COLUMN_COUNT, HEADER_BYTES, PATH_BYTES_MAX, PATHS_BYTES_MAX, kind};
 use crate::path::PathBytes;
 
 /// The columns while they are read.
 pub(super) struct Readers<'a> {
     owners: Vec<(u32, u64, u64)>,
+    /// How many of them entries have, which name them in their order.
+    owners_used: usize,
+    /// For each content of the table, whether a file has it.
+    contents_used: Vec<bool>,
     owner_indices: Cursor<'a>,
     kinds: Cursor<'a>,
     shared_lengths: Cursor<'a>,
@@ -32,7 +37,8 @@ pub(super) struct Paths {
 }
 
 impl<'a> Readers<'a> {
-    pub(super) fn split(metadata: &'a [u8]) -> Result<Self> {
+    /// Cuts the columns of `entry_count` entries, which go with a table of `content_count` contents.
+    pub(super) fn split(metadata: &'a [u8], entry_count: u32, content_count: usize) -> Result<Self> {
         let mut cursor = Cursor::new(metadata);
         let mut lengths = [0; COLUMN_COUNT];
         for length in &mut lengths {
@@ -49,7 +55,9 @@ impl<'a> Readers<'a> {
         let [owner_indices, kinds, shared_lengths, suffix_lengths, suffixes, ordinals, targets, devices] =
             rest.map(Cursor::new);
         Ok(Self {
-            owners: read_owners(owners)?,
+            owners: read_owners(owners, entry_count)?,
+            owners_used: 0,
+            contents_used: vec![false; content_count],
             owner_indices,
             kinds,
             shared_lengths,
@@ -87,6 +95,10 @@ impl<'a> Readers<'a> {
         let owner_index = self.owner_indices.length().map_err(short("bad owner index"))?;
         let at = self.owner_indices.offset();
         let owner = self.owners.get(owner_index).ok_or_else(|| malformed("no such owner", at))?;
+        if owner_index > self.owners_used {
+            return Err(malformed("owners are not in order of first use", at));
+        }
+        self.owners_used = self.owners_used.max(owner_index + 1);
         let (mode, uid, gid) = *owner;
         Ok(Entry { path, mode, uid, gid, kind: self.kind(paths, table)? })
     }
@@ -139,7 +151,9 @@ impl<'a> Readers<'a> {
     fn content(&mut self, table: &[Content]) -> Result<Content> {
         let at = self.ordinals.offset();
         let ordinal = self.ordinals.length().map_err(short("bad content number"))?;
-        table.get(ordinal).copied().ok_or_else(|| malformed("no such content", at))
+        let content = *table.get(ordinal).ok_or_else(|| malformed("no such content", at))?;
+        self.contents_used[ordinal] = true;
+        Ok(content)
     }
 
     fn target(&mut self, paths: &Paths) -> Result<PathBytes> {
@@ -155,7 +169,14 @@ impl<'a> Readers<'a> {
         Ok((number()?, number()?))
     }
 
+    /// Checks that nothing is left that no entry has.
     pub(super) fn finish(self) -> Result<()> {
+        if self.owners_used < self.owners.len() {
+            return Err(malformed("no entry has an owner", 0));
+        }
+        if let Some(ordinal) = self.contents_used.iter().position(|used| !used) {
+            return Err(malformed("no file has a content", HEADER_BYTES + 32 * ordinal));
+        }
         let columns = [
             self.owner_indices,
             self.kinds,
@@ -182,14 +203,22 @@ fn rank(kind: u8) -> u8 {
     }
 }
 
-fn read_owners(column: &[u8]) -> Result<Vec<(u32, u64, u64)>> {
+/// Three bytes of the column become 24 and more, so no more are read than there are entries to have them.
+fn read_owners(column: &[u8], entry_count: u32) -> Result<Vec<(u32, u64, u64)>> {
     let mut cursor = Cursor::new(column);
     let bad = short("bad owner");
-    let mut owners = Vec::new();
+    let (mut owners, mut known) = (Vec::new(), HashSet::new());
     while cursor.remaining() > 0 {
+        let at = cursor.offset();
+        if owners.len() == entry_count as usize {
+            return Err(malformed("more owners than entries", at));
+        }
         let mode = cursor.varint_u32().map_err(&bad)?;
-        let uid = cursor.varint().map_err(&bad)?;
-        owners.push((mode, uid, cursor.varint().map_err(&bad)?));
+        let owner = (mode, cursor.varint().map_err(&bad)?, cursor.varint().map_err(&bad)?);
+        if !known.insert(owner) {
+            return Err(malformed("an owner is listed twice", at));
+        }
+        owners.push(owner);
     }
     Ok(owners)
 }
