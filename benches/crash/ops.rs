@@ -39,7 +39,7 @@ struct Case {
 /// Tries all.
 pub fn ops(settings: &Settings) -> Found {
     let world = World::new(settings, 4, 6);
-    let Some(shim) = shim(&world) else {
+    let Some(shim) = library(&world, "shim", include_str!("shim.c")) else {
         return Found { skipped: Some("no C compiler".to_owned()), ..Found::default() };
     };
     let mut all = Found::default();
@@ -194,10 +194,10 @@ fn count(world: &World, shim: &Path, case: &Case) -> usize {
     text.trim().parse().expect("the library counts")
 }
 
-/// Compiles the library. None without a C compiler, which building this project needs anyway.
-fn shim(world: &World) -> Option<PathBuf> {
-    let (source, library) = (world.path("shim.c"), world.path("shim.so"));
-    fs::write(&source, include_str!("shim.c")).expect("a file of ours");
+/// Compiles a library. None without a C compiler, which building this project needs anyway.
+pub fn library(world: &World, name: &str, code: &str) -> Option<PathBuf> {
+    let (source, library) = (world.path(&format!("{name}.c")), world.path(&format!("{name}.so")));
+    fs::write(&source, code).expect("a file of ours");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-O2", "-w", "-o"]).arg(&library).arg(&source).arg("-ldl");
     compiler.status().ok()?.success().then_some(library)

@@ -11,6 +11,10 @@ mod flips;
 mod kills;
 #[path = "ops.rs"]
 mod ops;
+#[path = "power.rs"]
+mod power;
+#[path = "trace.rs"]
+mod trace;
 #[path = "world.rs"]
 pub mod world;
 
@@ -59,7 +63,8 @@ pub struct Found {
 type Part = (&'static str, fn(&Settings) -> Found);
 
 /// One file for each.
-const PARTS: &[Part] = &[("kills", kills::ingest), ("ops", ops::ops), ("flips", flips::flips)];
+const PARTS: &[Part] =
+    &[("kills", kills::ingest), ("ops", ops::ops), ("power", power::power), ("flips", flips::flips)];
 
 /// Runs what is wanted and prints a table. Fails if anything failed.
 pub fn run(settings: &Settings) -> ExitCode {

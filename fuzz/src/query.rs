@@ -7,7 +7,6 @@ type Result = std::result::Result<(), StoreError>;
 
 /// Asks about what is there and what is not. An error is an answer; only the first ends the asking about one image.
 pub fn ask(index: &Index) {
-    drop(index.check());
     _ = index.stats();
     index.images_with_names().for_each(drop);
     for image in index.images().take(8) {

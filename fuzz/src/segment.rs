@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::query;
 
 /// Sections of a segment.
-const SECTIONS: usize = 31;
+const SECTIONS: usize = 35;
 /// Bits and bytes of keys (2), first node (4), first layer (4), lengths of the sections (4 each).
 pub const HEAD_BYTES: usize = 10 + 4 * SECTIONS;
 const FIXED_BYTES: usize = 48;
@@ -34,7 +34,8 @@ pub fn run(bytes: &[u8]) {
 struct Host {
     folder: TempDir,
     id: [u8; 16],
-    through: String,
+    /// How far the segments go, as `CURRENT` says it.
+    extent: String,
     _writer: Store,
 }
 
@@ -43,8 +44,9 @@ impl Host {
         let folder = crate::folder();
         let writer = crate::export::store_of(&crate::export::small(), folder.path());
         let current = fs::read_to_string(folder.path().join("CURRENT")).expect("the store is published");
-        let through = current.lines().find(|line| line.starts_with("through ")).expect("the format says so");
-        Self { id: store_id(folder.path()), through: through.to_owned(), folder, _writer: writer }
+        let lines = current.lines().skip(2).take_while(|line| !line.starts_with("segment "));
+        let extent = lines.map(|line| format!("{line}\n")).collect();
+        Self { id: store_id(folder.path()), extent, folder, _writer: writer }
     }
 
     fn ask(&self, bytes: &[u8]) {
@@ -52,7 +54,7 @@ impl Host {
         let name = hex(&file[HEADER_BYTES - 16..HEADER_BYTES]);
         let path = self.folder.path().join("segments").join(format!("{name}.segment"));
         fs::write(&path, &file).expect("the segment can be written");
-        let text = format!("layerprint index\nversion 1\n{}\nsegment {name}\n", self.through);
+        let text = format!("layerprint index\nversion 2\n{}segment {name}\n", self.extent);
         let sum = hex(&checksum(&self.id, text.as_bytes())[..16]);
         let current = self.folder.path().join("CURRENT");
         fs::write(current, format!("{text}checksum {sum}\n")).expect("CURRENT can be written");
@@ -66,7 +68,7 @@ impl Host {
 /// Returns the file of a segment with the given contents. None if they are shorter than a head.
 fn seal(bytes: &[u8], store_id: &[u8; 16]) -> Option<Vec<u8>> {
     let (head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
-    let mut file = b"LPSG\x02\0".to_vec();
+    let mut file = b"LPSG\x03\0".to_vec();
     file.extend(&head[..2]);
     file.extend(store_id);
     file.extend(&head[2..10]);
