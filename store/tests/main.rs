@@ -7,6 +7,7 @@ mod body;
 mod common;
 mod damage;
 mod export;
+mod fixtures;
 mod index;
 mod killed_writer;
 mod merge;

@@ -13,9 +13,9 @@ use layerprint_store::{
 use sha2::{Digest, Sha256};
 
 /// Images of the reference: a shared layer, one of its own that is large enough for the packs, and a document.
-const IMAGES: u64 = 6;
+pub const IMAGES: u64 = 6;
 
-fn put_image(store: &Store, seed: u64) -> ImageRecord {
+pub fn put_image(store: &Store, seed: u64) -> ImageRecord {
     let layers = [layer(7, 40), layer(1000 + seed, 200)];
     for (record, fingerprint) in &layers {
         store.put_layer(record, fingerprint).unwrap();
@@ -24,13 +24,21 @@ fn put_image(store: &Store, seed: u64) -> ImageRecord {
     let digest = BlobDigest::Sha256(Sha256::digest(&document).into());
     store.put_document(&digest, &document).unwrap();
     let documents = vec![Document { media_type: "application/json".into(), digest }];
-    let record = ImageRecord { documents, ..image(seed, &layers.map(|(record, _)| record.diff_id)) };
+    let mut contents: Vec<_> = layers.iter().flat_map(|(_, fingerprint)| fingerprint.contents()).collect();
+    contents.sort_unstable();
+    let made_up = image(seed, &layers.map(|(record, _)| record.diff_id));
+    let record = ImageRecord {
+        documents,
+        platform: made_up.platform,
+        created: made_up.created,
+        ..ImageRecord::of_contents(made_up.id, made_up.layers, &contents, contents.len() as u64)
+    };
     store.put_image_seen(&record, &[(format!("image:{seed}"), 1_700_000_000)], Default::default()).unwrap();
     record
 }
 
 /// A store that was written in three commits.
-fn reference(path: &Path) -> Vec<ImageRecord> {
+pub fn reference(path: &Path) -> Vec<ImageRecord> {
     let store = Store::create_or_open(path).unwrap();
     let mut images = Vec::new();
     for seed in 0..IMAGES {
@@ -42,7 +50,7 @@ fn reference(path: &Path) -> Vec<ImageRecord> {
     images
 }
 
-fn damages(path: &Path) -> Vec<Damage> {
+pub fn damages(path: &Path) -> Vec<Damage> {
     let mut damages = Vec::new();
     let checked = check(path, false, &mut |event| {
         if let CheckEvent::Damage(damage) = event {
