@@ -150,6 +150,16 @@ pub fn decode_contents(bytes: &[u8]) -> Result<Vec<Content>> {
     Sections::split(bytes)?.contents()
 }
 
+/// Returns what an encoded fingerprint says that it takes, but for what the paths have in common.
+///
+/// # Errors
+///
+/// Fails if the header is malformed; the rest is not read.
+pub(crate) fn claimed_bytes(bytes: &[u8]) -> Result<u64> {
+    let Sections { entry_count, metadata_length, .. } = Sections::split(bytes)?;
+    Ok(u64::from(entry_count) * Fingerprint::ENTRY_BYTES + u64::from(metadata_length))
+}
+
 /// Contents that occur, each once, and the place of each file's among them. One id with two sizes would be a lie, but is
 /// kept as it is told.
 fn distinct_contents(fingerprint: &Fingerprint) -> Result<(Vec<Content>, Vec<u32>)> {

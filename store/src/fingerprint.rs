@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::format::body::MEMORY_BYTES_MAX;
+use crate::format::body::{MEMORY_BYTES_MAX, PATHS_BYTES_MAX};
 use crate::id::ContentId;
 use crate::path::PathBytes;
 
@@ -121,6 +121,9 @@ impl Fingerprint {
     /// counts. Whoever reads or asks holds an image whole. A million files with paths of a hundred bytes take 290 MiB,
     /// so an image may have them and change the owner of all; no image that is known to us has more than half a million.
     pub const MEMORY_BYTES_MAX: u64 = MEMORY_BYTES_MAX;
+
+    /// Most bytes of paths and link targets that all layers of one image together may have: twice what one layer may.
+    pub const IMAGE_PATHS_BYTES_MAX: u64 = 2 * PATHS_BYTES_MAX;
 
     /// Returns about how much memory it takes to work with it.
     pub fn memory_bytes(&self) -> u64 {
