@@ -22,7 +22,7 @@ use crate::tree::Tree;
 ///
 /// `wanted` is one of the names, or `@N` for the Nth image, as skopeo writes it.
 pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plans, IngestError> {
-    let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
+    let bytes = tree.document("manifest.json", limits)?;
     let parsed: Result<Option<Vec<DockerImage>>, _> = serde_json::from_slice(&bytes);
     let found =
         parsed.map_err(|error| refuse(tree, "manifest.json", &error.to_string()))?.unwrap_or_default();
@@ -44,7 +44,7 @@ fn plan(tree: &Tree, index: usize, image: &DockerImage, limits: &Limits) -> Resu
     let layers = image.layers.iter().map(|name| LayerPlan::of(tree, name, Promise::default()));
     let mut plan = empty_plan(tree, names, index);
     plan.layers = layers.collect::<Result<_, _>>()?;
-    plan.set_config(tree.document(&image.config, limits.document_bytes_max)?, limits)?;
+    plan.set_config(tree.document(&image.config, limits)?, limits)?;
     Ok(plan)
 }
 
@@ -55,7 +55,7 @@ fn empty_plan(tree: &Tree, names: Vec<String>, index: usize) -> ImagePlan {
 
 /// Finds the images of an archive of version 1.0, by the names in `repositories`.
 pub fn legacy_images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plans, IngestError> {
-    let bytes = tree.document("repositories", limits.document_bytes_max)?;
+    let bytes = tree.document("repositories", limits)?;
     let parsed: Result<BTreeMap<String, BTreeMap<String, String>>, _> = serde_json::from_slice(&bytes);
     let repositories = parsed.map_err(|error| refuse(tree, "repositories", &error.to_string()))?;
     let mut tops: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -108,7 +108,7 @@ fn legacy_plan(
 
 fn legacy_layer(tree: &Tree, id: &str, limits: &Limits) -> Result<LegacyLayer, IngestError> {
     let name = format!("{id}/json");
-    let bytes = tree.document(&name, limits.document_bytes_max)?;
+    let bytes = tree.document(&name, limits)?;
     serde_json::from_slice(&bytes).map_err(|error| refuse(tree, &name, &error.to_string()))
 }
 

@@ -29,7 +29,7 @@ const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// `wanted` is a reference name or manifest digest; without it, all images are taken. `stem` names the layout where
 /// its images only have tags.
 pub fn images(tree: &Tree, wanted: Option<&str>, stem: &str, limits: &Limits) -> Result<Plans, IngestError> {
-    let index = tree.document("index.json", limits.document_bytes_max)?;
+    let index = tree.document("index.json", limits)?;
     let mut walk =
         Walk { tree, stem, limits, descriptors: 0, plans: Vec::new(), attestations: HashMap::new() };
     let manifests = match walk.parse(&index, "index.json")? {
@@ -52,7 +52,7 @@ pub fn images(tree: &Tree, wanted: Option<&str>, stem: &str, limits: &Limits) ->
 /// Reads a folder that `skopeo copy ... dir:PATH` wrote: blobs under their bare hex names. With `--all` the manifest
 /// is an index, and the manifests that it names lie beside it as `HEX.manifest.json`.
 pub fn dir_images(tree: &Tree, stem: &str, limits: &Limits) -> Result<Plans, IngestError> {
-    let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
+    let bytes = tree.document("manifest.json", limits)?;
     let walk = Walk { tree, stem, limits, descriptors: 0, plans: Vec::new(), attestations: HashMap::new() };
     Ok(match walk.parse(&bytes, "manifest.json")? {
         ManifestKind::Image { config, layers } => {
@@ -210,7 +210,7 @@ impl Walk<'_> {
 
     /// Reads a document; its size, then its digest, must be what the descriptor says.
     fn verified(&self, name: &str, descriptor: &Descriptor) -> Result<Arc<[u8]>, IngestError> {
-        let bytes = self.tree.document(name, self.limits.document_bytes_max)?;
+        let bytes = self.tree.document(name, self.limits)?;
         let document = descriptor.digest.to_string();
         if let Some(size) = descriptor.size.filter(|size| *size != bytes.len() as u64) {
             let reason = format!("size is {} bytes, expected {size}{}", bytes.len(), lost_link(&bytes));

@@ -77,10 +77,10 @@ impl Opener<'_> {
         if sniff(&source.path)? != Codec::Plain {
             return self.front_to_back(source, file);
         }
-        let tree = archive::index(&file, &source.path.display().to_string(), self.limits)
+        let tree = archive::index(&file, &source.path.display().to_string(), self.layers)
             .map_err(|error| no_tar_is_no_image(source, error))?;
         let may_be_rootfs = source.transport == Transport::Detect && !has_images(&tree);
-        if may_be_rootfs && rootfs::looks_like_rootfs(tree.names().iter().map(Vec::as_slice)) {
+        if may_be_rootfs && tree.looks_like_rootfs() {
             return Ok(vec![Ok(rootfs::image(&source.to_string(), Blob::Range(file)))]);
         }
         self.in_tree(&tree, source)
@@ -107,7 +107,7 @@ impl Opener<'_> {
         if !tree.has("manifest.json") {
             return Ok(false);
         }
-        let bytes = tree.document("manifest.json", self.limits.document_bytes_max)?;
+        let bytes = tree.document("manifest.json", self.limits)?;
         Ok(bytes.trim_ascii_start().starts_with(b"{"))
     }
 
