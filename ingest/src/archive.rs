@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 
+use layerprint_store::Fingerprint;
 use layerprint_store::id::BlobDigest;
 
 use crate::error::{IngestError, LayerError};
@@ -28,16 +29,47 @@ impl ReadSkip for FileRange {
 }
 
 /// Indexes an uncompressed archive by its headers. Bodies are not read.
-pub fn index(file: &FileRange, origin: &str, limits: &Limits) -> Result<Tree, IngestError> {
+pub fn index(file: &FileRange, origin: &str, layers: &LayerReader) -> Result<Tree, IngestError> {
     let broken = |source| IngestError::Archive { origin: origin.into(), source };
     let mut members = BTreeMap::new();
-    let mut reader = TarReader::new(file.clone(), limits.tar.clone());
+    let mut reader = TarReader::new(file.clone(), layers.limits.tar.clone());
+    let limits = &layers.limits;
+    // The tar of a root file system, too, is indexed before it is known for one.
+    let mut counted = MemberCount::new("image_memory_bytes_max", limits.image_memory_bytes_max);
     while let Some(entry) = reader.next_entry().map_err(|error| broken(error.into()))? {
+        layers.hold(counted.add(&entry, limits).map_err(broken)?);
         if let Some((name, member)) = member_in_place(&entry, file) {
             members.insert(name, member);
         }
     }
-    Ok(Tree::Archive { origin: origin.into(), members })
+    Ok(Tree::archive(origin, members))
+}
+
+/// How much memory the members of an archive take.
+struct MemberCount {
+    count: u64,
+    names_bytes: u64,
+    limit: &'static str,
+    max: u64,
+}
+
+impl MemberCount {
+    fn new(limit: &'static str, max: u64) -> Self {
+        Self { count: 0, names_bytes: 0, limit, max }
+    }
+
+    /// Counts one more, and returns what all take.
+    fn add(&mut self, entry: &TarEntry, limits: &Limits) -> Result<u64, LayerError> {
+        self.count += 1;
+        self.names_bytes += (entry.path.len() + entry.link_target.len()) as u64;
+        let bytes = self.count * Fingerprint::ENTRY_BYTES + self.names_bytes;
+        let passed =
+            [("paths_bytes_max", limits.paths_bytes_max, self.names_bytes), (self.limit, self.max, bytes)];
+        match passed.into_iter().find(|(_, max, found)| found > max) {
+            Some((limit, max, _)) => Err(LayerError::Limit { limit, max }),
+            None => Ok(bytes),
+        }
+    }
 }
 
 fn member_in_place(entry: &TarEntry, file: &FileRange) -> Option<(Vec<u8>, Member)> {
@@ -105,8 +137,14 @@ fn members<R: Read>(
 ) -> Result<Tree, IngestError> {
     let broken = |source| IngestError::Archive { origin: origin.into(), source };
     let mut reader = TarReader::new(&mut unpacked, layers.limits.tar.clone());
-    let mut collected =
-        Collected { layers, take_layer, members: BTreeMap::new(), documents_bytes: 0, last_error: None };
+    let mut collected = Collected {
+        layers,
+        take_layer,
+        members: BTreeMap::new(),
+        counted: MemberCount::new("members_memory_bytes_max", layers.limits.members_memory_bytes_max),
+        documents_bytes: 0,
+        last_error: None,
+    };
     loop {
         match reader.next_entry() {
             Ok(Some(entry)) => collected.add(&entry, &mut reader, origin)?,
@@ -122,7 +160,7 @@ fn members<R: Read>(
     reader.drain().map_err(|error| broken(error.into()))?;
     drop(reader);
     unpacked.finish(&Promise::default()).map_err(broken)?;
-    Ok(Tree::Archive { origin: origin.into(), members: collected.members })
+    Ok(Tree::archive(origin, collected.members))
 }
 
 /// Judges by the first entry that is not the root itself: archives of images hold documents, folders named by a
@@ -166,6 +204,7 @@ struct Collected<'a> {
     layers: &'a LayerReader,
     take_layer: TakeLayer<'a>,
     members: BTreeMap<Vec<u8>, Member>,
+    counted: MemberCount,
     documents_bytes: u64,
     /// Why the last layer that could not be read could not be.
     last_error: Option<Arc<LayerError>>,
@@ -178,6 +217,8 @@ impl Collected<'_> {
         reader: &mut TarReader<R>,
         origin: &str,
     ) -> Result<(), IngestError> {
+        let broken = |source| IngestError::Archive { origin: origin.into(), source };
+        self.counted.add(entry, &self.layers.limits).map_err(broken)?;
         let (name, _) = clean_path(&entry.path);
         let member = match entry.kind {
             TarKind::File => Member::File(self.take(entry, reader, origin)?),

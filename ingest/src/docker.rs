@@ -8,7 +8,8 @@
 //! podman and kaniko write the second kind with other member names.
 //! <https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format>
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::document::{DockerImage, LegacyLayer};
 use crate::error::IngestError;
@@ -22,7 +23,7 @@ use crate::tree::Tree;
 ///
 /// `wanted` is one of the names, or `@N` for the Nth image, as skopeo writes it.
 pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plans, IngestError> {
-    let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
+    let bytes = tree.document("manifest.json", limits)?;
     let parsed: Result<Option<Vec<DockerImage>>, _> = serde_json::from_slice(&bytes);
     let found =
         parsed.map_err(|error| refuse(tree, "manifest.json", &error.to_string()))?.unwrap_or_default();
@@ -36,16 +37,57 @@ pub fn images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plan
         let known = found.iter().flat_map(|image| image.repo_tags.iter().cloned()).collect();
         return Err(IngestError::UnknownReference { origin: tree.origin(), wanted: wanted.into(), known });
     }
-    Ok(chosen.into_iter().map(|(index, image)| plan(tree, index, image, limits)).collect())
+    let chosen = merged(chosen.into_iter().map(|(index, image)| (index, image.clone())));
+    check_counts(tree, &chosen, limits)?;
+    Ok(chosen.iter().map(|(index, image)| plan(tree, *index, image, limits)).collect())
+}
+
+/// Makes one image of those that are listed more than once, with all names that any of them has.
+fn merged(images: impl Iterator<Item = (usize, DockerImage)>) -> Vec<(usize, DockerImage)> {
+    let mut places: HashMap<(String, Vec<String>), usize> = HashMap::new();
+    let mut merged: Vec<(usize, DockerImage)> = Vec::new();
+    for (index, image) in images {
+        match places.entry((image.config.clone(), image.layers.clone())) {
+            Entry::Occupied(place) => merged[*place.get()].1.repo_tags.extend(image.repo_tags),
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push((index, image));
+            }
+        }
+    }
+    merged
+}
+
+/// Checks what a list of four megabytes can ask for, before anything is done for it.
+fn check_counts(tree: &Tree, images: &[(usize, DockerImage)], limits: &Limits) -> Result<(), IngestError> {
+    let layers: usize = images.iter().map(|(_, image)| image.layers.len().min(limits.layers_max)).sum();
+    let counts = [
+        ("descriptors_max", limits.descriptors_max, images.len()),
+        ("source_layers_max", limits.source_layers_max, layers),
+    ];
+    match counts.into_iter().find(|(_, max, found)| found > max) {
+        Some((limit, max, _)) => Err(IngestError::Limit { origin: tree.origin(), limit, max: max as u64 }),
+        None => Ok(()),
+    }
 }
 
 fn plan(tree: &Tree, index: usize, image: &DockerImage, limits: &Limits) -> Result<ImagePlan, IngestError> {
-    let names: Vec<_> = image.repo_tags.iter().map(|tag| familiar(tag)).collect();
+    let names = distinct(image.repo_tags.iter().map(|tag| familiar(tag)));
+    if image.layers.len() > limits.layers_max {
+        let (origin, max) = (empty_plan(tree, names, index).origin, limits.layers_max as u64);
+        return Err(IngestError::Limit { origin, limit: "layers_max", max });
+    }
     let layers = image.layers.iter().map(|name| LayerPlan::of(tree, name, Promise::default()));
     let mut plan = empty_plan(tree, names, index);
     plan.layers = layers.collect::<Result<_, _>>()?;
-    plan.set_config(tree.document(&image.config, limits.document_bytes_max)?, limits)?;
+    plan.set_config(tree.document(&image.config, limits)?, limits)?;
     Ok(plan)
+}
+
+/// Returns names without those that came before.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn empty_plan(tree: &Tree, names: Vec<String>, index: usize) -> ImagePlan {
@@ -55,7 +97,7 @@ fn empty_plan(tree: &Tree, names: Vec<String>, index: usize) -> ImagePlan {
 
 /// Finds the images of an archive of version 1.0, by the names in `repositories`.
 pub fn legacy_images(tree: &Tree, wanted: Option<&str>, limits: &Limits) -> Result<Plans, IngestError> {
-    let bytes = tree.document("repositories", limits.document_bytes_max)?;
+    let bytes = tree.document("repositories", limits)?;
     let parsed: Result<BTreeMap<String, BTreeMap<String, String>>, _> = serde_json::from_slice(&bytes);
     let repositories = parsed.map_err(|error| refuse(tree, "repositories", &error.to_string()))?;
     let mut tops: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -108,7 +150,7 @@ fn legacy_plan(
 
 fn legacy_layer(tree: &Tree, id: &str, limits: &Limits) -> Result<LegacyLayer, IngestError> {
     let name = format!("{id}/json");
-    let bytes = tree.document(&name, limits.document_bytes_max)?;
+    let bytes = tree.document(&name, limits)?;
     serde_json::from_slice(&bytes).map_err(|error| refuse(tree, &name, &error.to_string()))
 }
 

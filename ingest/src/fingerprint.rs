@@ -12,6 +12,7 @@ use layerprint_store::{Anomalies, AnomalyKind, Content, EntryKind, Fingerprint};
 
 use crate::error::LayerError;
 use crate::limits::Limits;
+use crate::memory::building_bytes;
 use crate::places::{PathHash, Places};
 use crate::slots::Slots;
 use crate::tar::{ReadSkip, TarEntry, TarKind, TarReader};
@@ -37,8 +38,10 @@ pub struct Builder {
     anomalies: Anomalies,
     /// Room for the path of one entry.
     path: Vec<u8>,
+    entry_count: u64,
     paths_bytes: u64,
     paths_bytes_max: u64,
+    memory_bytes_max: u64,
     hasher: blake3::Hasher,
 }
 
@@ -51,15 +54,16 @@ impl Builder {
             places: Places::default(),
             aufs_contents: HashMap::new(),
             anomalies: Anomalies::default(),
+            entry_count: 0,
             paths_bytes: 0,
             paths_bytes_max: limits.paths_bytes_max,
+            memory_bytes_max: limits.image_memory_bytes_max,
             hasher: blake3::Hasher::new(),
         }
     }
 
-    /// Takes the entry at which the reader stands, and its body.
+    /// Takes the entry at which the reader stands, and its body. It was counted before.
     pub fn add<R: ReadSkip>(&mut self, entry: TarEntry, reader: &mut TarReader<R>) -> Result<(), LayerError> {
-        self.count(&entry)?;
         let mut path = std::mem::take(&mut self.path);
         self.clean(&entry.path, entry.header_offset_bytes, &mut path);
         let added = self.add_at(&path, &entry, reader);
@@ -96,15 +100,28 @@ impl Builder {
     pub fn finish(mut self) -> (Fingerprint, Anomalies) {
         self.drop_stargz_index();
         self.resolve_links();
+        drop((self.places, self.aufs_contents));
         (Fingerprint::from_entries(self.slots.into_entries()), self.anomalies)
     }
 
-    fn count(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
+    /// Counts an entry, before anything of it is kept. What it takes the place of stays counted.
+    pub fn count(&mut self, entry: &TarEntry) -> Result<(), LayerError> {
+        self.entry_count += 1;
         self.paths_bytes += (entry.path.len() + entry.link_target.len()) as u64;
-        match self.paths_bytes > self.paths_bytes_max {
-            true => Err(LayerError::Limit { limit: "paths_bytes_max", max: self.paths_bytes_max }),
-            false => Ok(()),
+        let memory_bytes = self.entry_count * Fingerprint::ENTRY_BYTES + self.paths_bytes;
+        let limits = [
+            ("paths_bytes_max", self.paths_bytes_max, self.paths_bytes),
+            ("image_memory_bytes_max", self.memory_bytes_max, memory_bytes),
+        ];
+        match limits.into_iter().find(|(_, max, found)| found > max) {
+            Some((limit, max, _)) => Err(LayerError::Limit { limit, max }),
+            None => Ok(()),
         }
+    }
+
+    /// Returns about how much memory the entries that were counted take until their layer is stored.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        building_bytes(self.entry_count, self.paths_bytes)
     }
 
     fn clean(&mut self, path: &[u8], offset_bytes: u64, clean: &mut Vec<u8>) {
@@ -198,7 +215,7 @@ impl Builder {
         }
         let (uid, gid) = (entry.uid.cast_unsigned(), entry.gid.cast_unsigned());
         self.slots.push(path, (entry.mode & 0o7777, uid, gid), kind);
-        self.places.enter_last(hash, &self.slots);
+        self.places.enter_last(hash, &mut self.slots);
     }
 
     /// Takes away what earlier entries of this layer put at the path, and below it unless this is a directory: unpacked,

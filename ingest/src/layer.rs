@@ -16,8 +16,13 @@ use crate::error::LayerError;
 use crate::fingerprint;
 use crate::helpers::Helpers;
 use crate::limits::Limits;
+use crate::memory::Hold;
 use crate::stream::Unpacked;
+use crate::sums::Sums;
 use crate::tar::{ReadSkip, TarReader};
+
+/// How much memory is asked for at once while entries come.
+const HOLD_STEP_BYTES: u64 = 1 << 20;
 
 /// A layer as read: what the store keeps of it, and what named it.
 #[derive(Debug, Clone)]
@@ -61,17 +66,42 @@ pub(crate) struct LayerReader {
     pub(crate) limits: Limits,
     buffers: Buffers,
     helpers: Option<Arc<Helpers>>,
+    hold: Option<Arc<Hold>>,
+    sums: Arc<Sums>,
 }
 
 impl LayerReader {
     /// Has no threads to help.
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), buffers: Buffers::default(), helpers: None }
+        Self {
+            limits: limits.clone(),
+            buffers: Buffers::default(),
+            helpers: None,
+            hold: None,
+            sums: Arc::default(),
+        }
     }
 
     /// Is helped by threads that wait for work there.
     pub(crate) fn helped_by(self, helpers: Arc<Helpers>) -> Self {
         Self { helpers: Some(helpers), ..self }
+    }
+
+    /// Returns one whose layers take their memory from a share of the run's.
+    pub(crate) fn within(&self, hold: Arc<Hold>) -> Self {
+        Self { hold: Some(hold), ..self.clone() }
+    }
+
+    /// Returns one for the layers of one source, which cost no more together than is summed up there.
+    pub(crate) fn of_source(&self, sums: Arc<Sums>) -> Self {
+        Self { sums, ..self.clone() }
+    }
+
+    /// Makes the share of the memory at least so large, which may have to wait.
+    pub(crate) fn hold(&self, bytes: u64) {
+        if let Some(hold) = &self.hold {
+            hold.grow(bytes);
+        }
     }
 
     /// Returns one that nobody helps: for what may keep its reader waiting, who is enough.
@@ -87,7 +117,7 @@ impl LayerReader {
         on_read: &dyn Fn(u64),
     ) -> Result<LayerRead, LayerError> {
         let tar = Unpacked::new(stored, promise.digest, &self.limits, &self.buffers, on_read)?;
-        self.read_unpacked(tar, promise)
+        self.read_unpacked(tar.summed_in(&self.sums, &self.limits), promise)
     }
 
     /// Reads one layer from a source that may go to another thread.
@@ -108,7 +138,7 @@ impl LayerReader {
         on_read: &'a dyn Fn(u64),
     ) -> Result<Unpacked<'a, R>, LayerError> {
         let tar = Unpacked::new(stored, promise.digest, &self.limits, &self.buffers, on_read)?;
-        Ok(tar.helped_by(self.helpers.as_deref()))
+        Ok(tar.summed_in(&self.sums, &self.limits).helped_by(self.helpers.as_deref()))
     }
 
     /// Reads a layer of which nothing has been taken.
@@ -118,7 +148,7 @@ impl LayerReader {
         promise: &Promise,
     ) -> Result<LayerRead, LayerError> {
         let codec = tar.codec();
-        let (fingerprint, mut anomalies) = read_entries(&mut tar, &self.limits)?;
+        let (fingerprint, mut anomalies) = self.read_entries(&mut tar)?;
         let finished = tar.finish(promise)?;
         if finished.trailing {
             anomalies.add(AnomalyKind::TrailingCompressedData, None, codec.name());
@@ -127,19 +157,25 @@ impl LayerReader {
         let record = describe(finished.diff_id, finished.size_bytes, &fingerprint, anomalies);
         Ok(LayerRead { digest: finished.digest, codec, record, fingerprint })
     }
-}
 
-fn read_entries(tar: impl ReadSkip, limits: &Limits) -> Result<(Fingerprint, Anomalies), LayerError> {
-    let mut reader = TarReader::new(tar, limits.tar.clone());
-    let mut builder = fingerprint::Builder::new(limits);
-    while let Some(entry) = reader.next_entry()? {
-        builder.add(entry, &mut reader)?;
+    fn read_entries(&self, tar: impl ReadSkip) -> Result<(Fingerprint, Anomalies), LayerError> {
+        let mut reader = TarReader::new(tar, self.limits.tar.clone());
+        let (mut builder, mut held_bytes) = (fingerprint::Builder::new(&self.limits), 0);
+        while let Some(entry) = reader.next_entry()? {
+            self.sums.add_entry(&entry, &self.limits)?;
+            builder.count(&entry)?;
+            if builder.memory_bytes() > held_bytes {
+                held_bytes = builder.memory_bytes() + HOLD_STEP_BYTES;
+                self.hold(held_bytes);
+            }
+            builder.add(entry, &mut reader)?;
+        }
+        // The diff ID covers what follows the end of the tar, and the reader notes where that is not zeros.
+        reader.drain()?;
+        let (fingerprint, mut anomalies) = builder.finish();
+        anomalies.extend(reader.take_anomalies());
+        Ok((fingerprint, anomalies))
     }
-    // The diff ID covers what follows the end of the tar, and the reader notes where that is not zeros.
-    reader.drain()?;
-    let (fingerprint, mut anomalies) = builder.finish();
-    anomalies.extend(reader.take_anomalies());
-    Ok((fingerprint, anomalies))
 }
 
 fn note_media_type(promise: &Promise, codec: Codec, anomalies: &mut Anomalies) {

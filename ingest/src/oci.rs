@@ -4,7 +4,8 @@
 //! it, artifacts are passed over, and a document of an unknown media type is read for what it is.
 //! <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use layerprint_store::Platform;
@@ -29,9 +30,8 @@ const IN_TOTO: &str = "application/vnd.in-toto+json";
 /// `wanted` is a reference name or manifest digest; without it, all images are taken. `stem` names the layout where
 /// its images only have tags.
 pub fn images(tree: &Tree, wanted: Option<&str>, stem: &str, limits: &Limits) -> Result<Plans, IngestError> {
-    let index = tree.document("index.json", limits.document_bytes_max)?;
-    let mut walk =
-        Walk { tree, stem, limits, descriptors: 0, plans: Vec::new(), attestations: HashMap::new() };
+    let index = tree.document("index.json", limits)?;
+    let mut walk = Walk::new(tree, stem, limits);
     let manifests = match walk.parse(&index, "index.json")? {
         ManifestKind::Index(manifests) => manifests,
         ManifestKind::Image { .. } => return Err(walk.refuse("index.json", "is a manifest, not an index")),
@@ -52,8 +52,8 @@ pub fn images(tree: &Tree, wanted: Option<&str>, stem: &str, limits: &Limits) ->
 /// Reads a folder that `skopeo copy ... dir:PATH` wrote: blobs under their bare hex names. With `--all` the manifest
 /// is an index, and the manifests that it names lie beside it as `HEX.manifest.json`.
 pub fn dir_images(tree: &Tree, stem: &str, limits: &Limits) -> Result<Plans, IngestError> {
-    let bytes = tree.document("manifest.json", limits.document_bytes_max)?;
-    let walk = Walk { tree, stem, limits, descriptors: 0, plans: Vec::new(), attestations: HashMap::new() };
+    let bytes = tree.document("manifest.json", limits)?;
+    let walk = Walk::new(tree, stem, limits);
     Ok(match walk.parse(&bytes, "manifest.json")? {
         ManifestKind::Image { config, layers } => {
             vec![walk.dir_image((&bytes, digest_of(&bytes, None)), &config, &layers)]
@@ -74,6 +74,10 @@ struct Walk<'a> {
     limits: &'a Limits,
     descriptors: usize,
     plans: Plans,
+    /// Where the plans of manifests are, and their names.
+    planned: HashMap<BlobDigest, (usize, HashSet<String>)>,
+    /// Sum of the layers of all plans.
+    layers: Cell<usize>,
     /// Documents by the manifest that they speak of.
     attestations: HashMap<String, Vec<PlannedDocument>>,
 }
@@ -91,7 +95,20 @@ enum Seen {
     Image(Box<ImagePlan>),
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(tree: &'a Tree, stem: &'a str, limits: &'a Limits) -> Self {
+        Self {
+            tree,
+            stem,
+            limits,
+            descriptors: 0,
+            plans: Vec::new(),
+            planned: HashMap::new(),
+            layers: Cell::new(0),
+            attestations: HashMap::new(),
+        }
+    }
+
     /// Follows a descriptor to its images. It fails only where there is too much to follow.
     fn descend(
         &mut self,
@@ -100,9 +117,15 @@ impl Walk<'_> {
         depth: usize,
     ) -> Result<(), IngestError> {
         self.count(depth)?;
+        if !is_attestation(descriptor) && self.is_planned(descriptor, names) {
+            return Ok(());
+        }
         match self.look(descriptor, names, depth) {
             Ok(Seen::Nothing) => {}
-            Ok(Seen::Image(plan)) => self.plans.push(Ok(*plan)),
+            Ok(Seen::Image(plan)) => {
+                self.planned.insert(descriptor.digest, (self.plans.len(), names.iter().cloned().collect()));
+                self.plans.push(Ok(*plan));
+            }
             Ok(Seen::Index(manifests)) => return self.descend_all(&manifests, names, depth + 1),
             Err(error) => self.plans.push(Err(error)),
         }
@@ -128,9 +151,18 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Returns true if the manifest has been met before. It is one image, with the names of all that lead to it.
+    fn is_planned(&mut self, descriptor: &Descriptor, names: &[String]) -> bool {
+        let Some((place, known)) = self.planned.get_mut(&descriptor.digest) else { return false };
+        if let Ok(plan) = &mut self.plans[*place] {
+            plan.names.extend(names.iter().filter(|name| known.insert((*name).clone())).cloned());
+        }
+        true
+    }
+
     fn look(&mut self, descriptor: &Descriptor, names: &[String], depth: usize) -> Result<Seen, IngestError> {
         let Some((bytes, kind)) = self.manifest(descriptor, depth)? else { return Ok(Seen::Nothing) };
-        if descriptor.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest") {
+        if is_attestation(descriptor) {
             return self.keep_attestation(descriptor, &bytes).map(|()| Seen::Nothing);
         }
         Ok(match kind {
@@ -210,7 +242,7 @@ impl Walk<'_> {
 
     /// Reads a document; its size, then its digest, must be what the descriptor says.
     fn verified(&self, name: &str, descriptor: &Descriptor) -> Result<Arc<[u8]>, IngestError> {
-        let bytes = self.tree.document(name, self.limits.document_bytes_max)?;
+        let bytes = self.tree.document(name, self.limits)?;
         let document = descriptor.digest.to_string();
         if let Some(size) = descriptor.size.filter(|size| *size != bytes.len() as u64) {
             let reason = format!("size is {} bytes, expected {size}{}", bytes.len(), lost_link(&bytes));
@@ -237,6 +269,7 @@ impl Walk<'_> {
             plan.manifest = Some(digest);
             plan.documents.push((MANIFEST.into(), digest, bytes.clone()));
         }
+        self.count_layers(&plan.origin, layers.len())?;
         plan.layers = self.layers(layers, name_of)?;
         let config = match self.verified(&name_of(&config.digest), config) {
             Err(IngestError::Missing { origin, .. }) => {
@@ -254,6 +287,20 @@ impl Walk<'_> {
             return Err(self.refuse("manifest", &reason));
         }
         Ok(plan)
+    }
+
+    /// Counts layers before anything is done for them.
+    fn count_layers(&self, origin: &str, count: usize) -> Result<(), IngestError> {
+        let limit =
+            |limit, max: usize| Err(IngestError::Limit { origin: origin.into(), limit, max: max as u64 });
+        if count > self.limits.layers_max {
+            return limit("layers_max", self.limits.layers_max);
+        }
+        self.layers.set(self.layers.get() + count);
+        match self.layers.get() > self.limits.source_layers_max {
+            true => limit("source_layers_max", self.limits.source_layers_max),
+            false => Ok(()),
+        }
     }
 
     fn layers(
@@ -351,6 +398,11 @@ pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 fn blob_name(digest: &BlobDigest) -> String {
     format!("blobs/{}/{}", digest.algorithm(), digest.to_hex())
+}
+
+/// Returns true for what BuildKit says of an image, in an index beside it.
+fn is_attestation(descriptor: &Descriptor) -> bool {
+    descriptor.annotations.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest")
 }
 
 /// Media types of manifests and indexes. None at all counts as one: older tools leave it out.

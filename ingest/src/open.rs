@@ -3,6 +3,7 @@
 //! By content, never by extension. What cannot be read twice (standard input, a compressed archive) or has no layers
 //! in place (a folder as root file system) is read while it is opened, and its layers are handed on at once.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -64,8 +65,26 @@ pub fn images(source: &Source, opener: &Opener) -> Result<Plans, IngestError> {
     };
     match found.is_empty() {
         true => Err(not_an_image(source, "it holds no image")),
-        false => Ok(found),
+        false => Ok(within_names(found, opener.limits)),
     }
+}
+
+/// Refuses images whose names, with those of the images before them, pass a limit. The others are read.
+fn within_names(plans: Plans, limits: &Limits) -> Plans {
+    let (mut count, mut bytes) = (0, 0);
+    let mut check = |plan: ImagePlan| {
+        let own_bytes = plan.names.iter().map(|name| name.len() as u64).sum::<u64>();
+        let limit = |limit, max| Err(IngestError::Limit { origin: plan.origin.clone(), limit, max });
+        if count + plan.names.len() > limits.source_names_max {
+            return limit("source_names_max", limits.source_names_max as u64);
+        }
+        if bytes + own_bytes > limits.source_names_bytes_max {
+            return limit("source_names_bytes_max", limits.source_names_bytes_max);
+        }
+        (count, bytes) = (count + plan.names.len(), bytes + own_bytes);
+        Ok(plan)
+    };
+    plans.into_iter().map(|plan| plan.and_then(&mut check)).collect()
 }
 
 impl Opener<'_> {
@@ -77,10 +96,10 @@ impl Opener<'_> {
         if sniff(&source.path)? != Codec::Plain {
             return self.front_to_back(source, file);
         }
-        let tree = archive::index(&file, &source.path.display().to_string(), self.limits)
+        let tree = archive::index(&file, &source.path.display().to_string(), self.layers)
             .map_err(|error| no_tar_is_no_image(source, error))?;
         let may_be_rootfs = source.transport == Transport::Detect && !has_images(&tree);
-        if may_be_rootfs && rootfs::looks_like_rootfs(tree.names().iter().map(Vec::as_slice)) {
+        if may_be_rootfs && tree.looks_like_rootfs() {
             return Ok(vec![Ok(rootfs::image(&source.to_string(), Blob::Range(file)))]);
         }
         self.in_tree(&tree, source)
@@ -107,7 +126,7 @@ impl Opener<'_> {
         if !tree.has("manifest.json") {
             return Ok(false);
         }
-        let bytes = tree.document("manifest.json", self.limits.document_bytes_max)?;
+        let bytes = tree.document("manifest.json", self.limits)?;
         Ok(bytes.trim_ascii_start().starts_with(b"{"))
     }
 
@@ -118,11 +137,19 @@ impl Opener<'_> {
         let mut plans = docker::images(tree, source.reference.as_deref(), self.limits)?;
         if tree.has("index.json") && source.transport == Transport::Detect {
             let layout = oci::images(tree, None, &stem(&source.path), self.limits).unwrap_or_default();
+            let place = |(place, plan): (usize, &Result<ImagePlan, _>)| {
+                Some((plan.as_ref().ok()?.config.clone(), place))
+            };
+            // Of several images with one configuration the first counts.
+            let mut by_config: HashMap<_, _> = plans.iter().enumerate().rev().filter_map(place).collect();
             for other in layout.into_iter().flatten() {
-                match plans.iter_mut().flatten().find(|plan| plan.config == other.config) {
-                    Some(plan) if plan.layers.len() == other.layers.len() => plan.adopt(&other),
+                match by_config.get(&other.config).map(|place| &mut plans[*place]) {
+                    Some(Ok(plan)) if plan.layers.len() == other.layers.len() => plan.adopt(&other),
                     Some(_) => {}
-                    None => plans.push(Ok(other)),
+                    None => {
+                        by_config.insert(other.config.clone(), plans.len());
+                        plans.push(Ok(other));
+                    }
                 }
             }
         }

@@ -102,7 +102,7 @@ pub fn read<'a>(
     options: &Options,
     observer: Observer,
 ) -> Result<(impl Iterator<Item = Result<ImageRead, StoreError>> + use<'a>, Summary), IngestError> {
-    let sink = MemorySink::new(index);
+    let sink = MemorySink::new(index, Budget::of(options.memory_bytes, options.jobs));
     let run = Run::new(&sink, options, observer, None);
     let summary = run.all(sources, &|| Ok(()))?;
     Ok((sink.into_images(), summary))
@@ -120,7 +120,7 @@ pub(crate) struct Run<'a> {
     pub(crate) seen: Option<&'a SeenSources<'a>>,
     pub(crate) layers: LayerReader,
     pub(crate) helpers: Arc<Helpers>,
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
     /// True once the collector has given up.
     over: AtomicBool,
 }

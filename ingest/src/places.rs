@@ -9,6 +9,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Bound;
 
 use hashbrown::HashTable;
+use layerprint_store::PathBytes;
 
 use crate::slots::Slots;
 
@@ -28,7 +29,8 @@ pub(crate) struct Places {
     /// All directories that something lies in, however deep. One too many does no harm.
     folders: HashTable<PathHash>,
     last_folder: Vec<u8>,
-    sorted: Option<BTreeMap<Box<[u8]>, u32>>,
+    /// Shares the buffers of the entries: a copy of all paths would double what a layer takes.
+    sorted: Option<BTreeMap<PathBytes, u32>>,
 }
 
 impl Places {
@@ -46,13 +48,14 @@ impl Places {
     }
 
     /// Enters the last slot, which holds an entry whose path has no place.
-    pub(crate) fn enter_last(&mut self, hash: PathHash, slots: &Slots) {
+    pub(crate) fn enter_last(&mut self, hash: PathHash, slots: &mut Slots) {
         let place = u32::try_from(slots.len() - 1).expect("entries_max is far below");
         let path = path_at(place, slots).expect("the slot was filled a moment ago");
         self.note_folders(path);
         self.table.insert_unique(hash.0, (hash, place), |(hash, _)| hash.0);
         if let Some(sorted) = &mut self.sorted {
-            sorted.insert(path.into(), place);
+            slots.settle();
+            sorted.extend(slots.shared_path(place as usize).map(|path| (path, place)));
         } else if self.folders.len() > FOLDERS_MAX {
             self.sort(slots);
         }
@@ -77,11 +80,14 @@ impl Places {
         below.iter().filter_map(|path| self.remove(self.hash(path), path, slots)).collect()
     }
 
-    fn sort(&mut self, slots: &Slots) -> &BTreeMap<Box<[u8]>, u32> {
+    fn sort(&mut self, slots: &Slots) -> &BTreeMap<PathBytes, u32> {
         let Self { table, folders, sorted, .. } = self;
         sorted.get_or_insert_with(|| {
             *folders = HashTable::new();
-            table.iter().filter_map(|(_, place)| Some((path_at(*place, slots)?.into(), *place))).collect()
+            table
+                .iter()
+                .filter_map(|(_, place)| Some((slots.shared_path(*place as usize)?, *place)))
+                .collect()
         })
     }
 
@@ -104,7 +110,7 @@ impl Places {
 }
 
 /// Returns the paths below one, in order.
-fn range_below(sorted: &BTreeMap<Box<[u8]>, u32>, path: &[u8]) -> Vec<Box<[u8]>> {
+fn range_below(sorted: &BTreeMap<PathBytes, u32>, path: &[u8]) -> Vec<PathBytes> {
     // The byte behind the slash is the digit zero.
     let (first, behind) = ([path, b"/"].concat(), [path, b"0"].concat());
     let range = (Bound::Included(first.as_slice()), Bound::Excluded(behind.as_slice()));
@@ -155,7 +161,7 @@ mod tests {
                 prop_assert_eq!(earlier, plain.remove(&path));
                 earlier.into_iter().for_each(|at| _ = slots.take(at));
                 slots.push(path.as_bytes(), (0, 0, 0), EntryKind::Fifo);
-                places.enter_last(hash, &slots);
+                places.enter_last(hash, &mut slots);
                 plain.insert(path, slots.len() - 1);
                 for (path, at) in &plain {
                     prop_assert_eq!(places.get(path.as_bytes(), &slots), Some(*at));

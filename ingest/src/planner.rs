@@ -88,7 +88,7 @@ impl<'a> Planner<'a> {
             (self.run.observer)(Progress::ArchiveQueued(size_bytes));
             return self.jobs.send(Job::Open(number, found)).map_err(|_| Stopped);
         }
-        let plans = self.worker.open(number, &found);
+        let plans = self.worker.open(number, &found, &self.run.memory.begin());
         let planned = self.plan_images(number, plans);
         self.tell(Event::SourceClosed(number));
         planned

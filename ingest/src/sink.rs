@@ -16,6 +16,7 @@ use crate::layer::LayerRead;
 use crate::memory::Budget;
 use crate::pipeline::Options;
 use crate::plan::ImagePlan;
+use crate::spill::HeldLayers;
 use crate::tree::LayerKnown;
 
 /// Takes what has been read. Called from several threads.
@@ -70,8 +71,9 @@ pub(crate) struct StoreSink<'a> {
 
 impl<'a> StoreSink<'a> {
     pub(crate) fn new(store: &'a Store, options: &'a Options, budget: Budget) -> Self {
-        let recent = RecentLayers::new(budget.recent_entries);
-        Self { store, options, recent, stacks: Stacks::new(budget.stack_entries), whole: Mutex::default() }
+        let recent = RecentLayers::with_room(budget.recent_bytes);
+        let stacks = Stacks::with_room(budget.stack_bytes);
+        Self { store, options, recent, stacks, whole: Mutex::default() }
     }
 
     /// Returns true if a layer need not be read. A run that looks again at everything reads what is stored of it.
@@ -202,7 +204,7 @@ impl Sink for StoreSink<'_> {
 /// Keeps everything in memory, beside what is published of a store.
 pub(crate) struct MemorySink<'a> {
     index: Option<&'a Index>,
-    layers: Mutex<HashMap<DiffId, Arc<Fingerprint>>>,
+    layers: HeldLayers,
     blobs: Mutex<HashMap<BlobDigest, DiffId>>,
     stacks: Stacks,
     /// Their layers are filled in at the end.
@@ -210,12 +212,13 @@ pub(crate) struct MemorySink<'a> {
 }
 
 impl<'a> MemorySink<'a> {
-    pub(crate) fn new(index: Option<&'a Index>) -> Self {
+    pub(crate) fn new(index: Option<&'a Index>, budget: Budget) -> Self {
         Self {
             index,
-            layers: Mutex::default(),
+            // Few images of one question share a stack: most of the room is for layers.
+            layers: HeldLayers::new(budget.stack_bytes),
             blobs: Mutex::default(),
-            stacks: Stacks::new(Budget::of(None, 1).stack_entries),
+            stacks: Stacks::with_room(budget.recent_bytes),
             images: Mutex::default(),
         }
     }
@@ -256,7 +259,7 @@ impl Sink for MemorySink<'_> {
     }
 
     fn has_layer(&self, diff_id: &DiffId) -> Result<bool, StoreError> {
-        if lock(&self.layers).contains_key(diff_id) {
+        if self.layers.contains(diff_id) {
             return Ok(true);
         }
         self.index.map_or(Ok(false), |index| index.has_layer(diff_id))
@@ -265,13 +268,13 @@ impl Sink for MemorySink<'_> {
     fn put_layer(&self, layer: LayerRead, _media_type: &str) -> Result<LayerKnown, StoreError> {
         let known = LayerKnown { digest: layer.digest, diff_id: layer.record.diff_id };
         lock(&self.blobs).insert(known.digest, known.diff_id);
-        lock(&self.layers).insert(known.diff_id, Arc::new(layer.fingerprint));
+        self.layers.insert(known.diff_id, layer.fingerprint)?;
         Ok(known)
     }
 
     fn fingerprint(&self, diff_id: &DiffId) -> Result<Option<Arc<Fingerprint>>, StoreError> {
-        if let Some(found) = lock(&self.layers).get(diff_id) {
-            return Ok(Some(found.clone()));
+        if let Some(found) = self.layers.get(diff_id)? {
+            return Ok(Some(found));
         }
         self.index.map_or(Ok(None), |index| index.fingerprint(diff_id))
     }

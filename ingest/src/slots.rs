@@ -83,8 +83,17 @@ impl Slots {
         number.checked_sub(1).map_or(0, |before| self.ends[before])
     }
 
+    /// Returns the path of an entry in a buffer that can be shared; none if the slot is empty.
+    pub(crate) fn shared_path(&self, place: usize) -> Option<PathBytes> {
+        let entry = self.entries[place].as_ref()?;
+        match place < self.settled() {
+            true => Some(entry.path.clone()),
+            false => self.path(place).map(PathBytes::from),
+        }
+    }
+
     /// Gives the paths that wait a buffer, and the entries their paths.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let shared = PathBytes::from(&self.waiting[..]);
         let (settled, mut start) = (self.settled(), 0);
         for (slot, end) in self.entries[settled..].iter_mut().zip(self.ends.drain(..)) {

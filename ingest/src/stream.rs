@@ -15,6 +15,7 @@ use crate::error::LayerError;
 use crate::helpers::{Elsewhere, Helpers, Message};
 use crate::layer::Promise;
 use crate::limits::Limits;
+use crate::sums::Sums;
 use crate::tar::{ReadSkip, TarError};
 use crate::unpack::{StoredHashes, Unpacker};
 
@@ -33,6 +34,8 @@ pub(crate) struct Unpacked<'a, R> {
     on_read: &'a dyn Fn(u64),
     told_bytes: u64,
     help: Option<(&'a Helpers, HandOver<R>)>,
+    /// What all layers of the source come to, and what they may.
+    sums: Option<(&'a Sums, &'a Limits)>,
 }
 
 type HandOver<R> = fn(&Helpers, Box<Unpacker<R>>) -> Result<Elsewhere<R>, Box<Unpacker<R>>>;
@@ -79,7 +82,13 @@ impl<'a, R: Read> Unpacked<'a, R> {
             on_read,
             told_bytes: 0,
             help: None,
+            sums: None,
         })
+    }
+
+    /// Counts for the source, too.
+    pub(crate) fn summed_in(self, sums: &'a Sums, limits: &'a Limits) -> Self {
+        Self { sums: Some((sums, limits)), ..self }
     }
 
     /// Returns the compression that was found.
@@ -122,6 +131,9 @@ impl<'a, R: Read> Unpacked<'a, R> {
         let Some(block) = self.next_block()? else { return Ok(()) };
         self.block = block;
         self.size_bytes += self.block.len() as u64;
+        if let Some((sums, limits)) = self.sums {
+            sums.add_unpacked(self.block.len() as u64, limits).map_err(io::Error::other)?;
+        }
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(&*self.block);
         }
@@ -204,7 +216,11 @@ impl<'a, R: Read> Unpacked<'a, R> {
     }
 
     fn tell(&mut self, stored_bytes: u64) {
-        (self.on_read)(stored_bytes - self.told_bytes);
+        let count_bytes = stored_bytes - self.told_bytes;
+        if let Some((sums, _)) = self.sums {
+            sums.add_stored(count_bytes);
+        }
+        (self.on_read)(count_bytes);
         self.told_bytes = stored_bytes;
     }
 }

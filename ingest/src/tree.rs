@@ -5,6 +5,7 @@
 //! headers and its layers are read from where they stand; one that is compressed or comes through a pipe was read
 //! front to back beforehand ([`crate::archive`]), and gives what it found. Nothing outside the tree is ever opened.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -16,12 +17,24 @@ use layerprint_store::id::{BlobDigest, DiffId};
 
 use crate::error::{IngestError, LayerError};
 use crate::fingerprint::clean_path;
+use crate::limits::Limits;
+use crate::rootfs::looks_like_rootfs;
+use crate::sums::Sums;
 
 /// Links followed from one name to the next before giving up.
 const LINKS_MAX: usize = 16;
 
 /// A set of named files.
-pub enum Tree {
+pub struct Tree {
+    files: Files,
+    /// Bytes of the documents that were read.
+    documents_bytes: Cell<u64>,
+    /// What its layers come to.
+    sums: Arc<Sums>,
+}
+
+/// Where the files are.
+enum Files {
     /// A folder.
     Folder {
         /// Where it is.
@@ -79,6 +92,8 @@ pub struct FileRange {
     len_bytes: u64,
     /// Up to where the kernel has been asked to read.
     ahead_bytes: u64,
+    /// What the layers of its source come to.
+    sums: Arc<Sums>,
 }
 
 /// How far ahead of need a file is read: enough for a disk that takes some milliseconds to answer. Linux by itself reads
@@ -105,7 +120,14 @@ impl FileRange {
         if !meta.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Self { file: None, path: path.into(), offset_bytes: 0, len_bytes: meta.len(), ahead_bytes: 0 })
+        let len_bytes = meta.len();
+        let (path, sums) = (path.into(), Arc::default());
+        Ok(Self { file: None, path, offset_bytes: 0, len_bytes, ahead_bytes: 0, sums })
+    }
+
+    /// Returns where it is counted what the layers of the source come to.
+    pub(crate) fn sums(&self) -> Arc<Sums> {
+        Arc::clone(&self.sums)
     }
 
     /// Returns a run within this one; what would stick out is cut.
@@ -178,14 +200,23 @@ impl Tree {
     /// Opens a folder.
     pub fn folder(path: &Path) -> Result<Self, IngestError> {
         let root = path.canonicalize().map_err(IngestError::io(path))?;
-        Ok(Self::Folder { path: path.to_owned(), root })
+        Ok(Self::of(Files::Folder { path: path.to_owned(), root }))
+    }
+
+    /// Returns an archive with these members, by name.
+    pub(crate) fn archive(origin: &str, members: BTreeMap<Vec<u8>, Member>) -> Self {
+        Self::of(Files::Archive { origin: origin.into(), members })
+    }
+
+    fn of(files: Files) -> Self {
+        Self { files, documents_bytes: Cell::new(0), sums: Arc::default() }
     }
 
     /// Returns how messages call the tree.
     pub fn origin(&self) -> String {
-        match self {
-            Self::Folder { path, .. } => path.display().to_string(),
-            Self::Archive { origin, .. } => origin.clone(),
+        match &self.files {
+            Files::Folder { path, .. } => path.display().to_string(),
+            Files::Archive { origin, .. } => origin.clone(),
         }
     }
 
@@ -194,37 +225,34 @@ impl Tree {
         self.blob(name).is_ok()
     }
 
-    /// Returns the names of an archive's members, or of the files right in a folder.
-    pub fn names(&self) -> Vec<Vec<u8>> {
-        match self {
-            Self::Archive { members, .. } => members.keys().cloned().collect(),
-            Self::Folder { path, .. } => {
-                use std::os::unix::ffi::OsStringExt;
-                let entries = fs::read_dir(path).into_iter().flatten().flatten();
-                let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_vec()).collect();
-                names.sort();
-                names
-            }
+    /// Judges by the names of an archive's members whether it is a root file system; a folder is none.
+    pub fn looks_like_rootfs(&self) -> bool {
+        match &self.files {
+            Files::Archive { members, .. } => looks_like_rootfs(members.keys().map(Vec::as_slice)),
+            Files::Folder { .. } => false,
         }
     }
 
     /// Finds a file by name. Links are followed inside the tree only.
     pub fn blob(&self, name: &str) -> Result<Blob, IngestError> {
-        let found = match self {
-            Self::Folder { path, root } => blob_in_folder(path, root, name)?,
-            Self::Archive { members, .. } => blob_in_archive(members, name),
+        let found = match &self.files {
+            Files::Folder { path, root } => blob_in_folder(path, root, name)?
+                .map(|range| Blob::Range(FileRange { sums: Arc::clone(&self.sums), ..range })),
+            Files::Archive { members, .. } => blob_in_archive(members, name),
         };
         found.ok_or_else(|| IngestError::Missing { origin: self.origin(), what: name.into() })
     }
 
-    /// Reads a whole document of at most `max` bytes.
-    pub fn document(&self, name: &str, max: u64) -> Result<Arc<[u8]>, IngestError> {
+    /// Reads a whole document. All that are read of a tree may be held, so that their sum is limited, too.
+    pub fn document(&self, name: &str, limits: &Limits) -> Result<Arc<[u8]>, IngestError> {
+        let max = limits.document_bytes_max;
         let refuse = |reason: String| IngestError::Document {
             origin: self.origin(),
             document: name.to_owned(),
             reason,
         };
         let range = match self.blob(name)? {
+            // Counted when it came.
             Blob::Document(bytes) => return Ok(bytes),
             Blob::Layer(_) => return Err(refuse("is not a JSON document".into())),
             Blob::Range(range) => range,
@@ -234,11 +262,16 @@ impl Tree {
         }
         let mut bytes = Vec::new();
         range.take(max).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+        self.documents_bytes.set(self.documents_bytes.get() + bytes.len() as u64);
+        if self.documents_bytes.get() > limits.documents_bytes_max {
+            let (origin, max) = (self.origin(), limits.documents_bytes_max);
+            return Err(IngestError::Limit { origin, limit: "documents_bytes_max", max });
+        }
         Ok(bytes.into())
     }
 }
 
-fn blob_in_folder(path: &Path, root: &Path, name: &str) -> Result<Option<Blob>, IngestError> {
+fn blob_in_folder(path: &Path, root: &Path, name: &str) -> Result<Option<FileRange>, IngestError> {
     let (clean, escapes) = clean_path(name.as_bytes());
     let Ok(clean) = String::from_utf8(clean) else { return Ok(None) };
     let Ok(resolved) = root.join(&clean).canonicalize() else { return Ok(None) };
@@ -249,7 +282,7 @@ fn blob_in_folder(path: &Path, root: &Path, name: &str) -> Result<Option<Blob>, 
     if !resolved.is_file() {
         return Ok(None);
     }
-    FileRange::unopened(&resolved).map(|range| Some(Blob::Range(range))).map_err(IngestError::io(&resolved))
+    FileRange::unopened(&resolved).map(Some).map_err(IngestError::io(&resolved))
 }
 
 fn blob_in_archive(members: &BTreeMap<Vec<u8>, Member>, name: &str) -> Option<Blob> {

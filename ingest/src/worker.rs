@@ -13,8 +13,8 @@ use crate::error::{IngestError, LayerError};
 use crate::helpers::Next;
 use crate::image;
 use crate::job::{Event, Job, LayerKey, LayerState, PlannedImage, ReadyImage};
-use crate::layer::Promise;
-use crate::memory;
+use crate::layer::{LayerRead, Promise};
+use crate::memory::{HeldImage, Hold, building_bytes};
 use crate::open::{self, Opener};
 use crate::pipeline::Run;
 use crate::plan::{ImagePlan, LayerPlan};
@@ -68,15 +68,18 @@ impl<'a> Worker<'a> {
     }
 
     /// Finds the images of a source; tells why there are none.
-    pub(crate) fn open(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
+    pub(crate) fn open(&self, number: usize, found: &Found, hold: &Arc<Hold>) -> Vec<ImagePlan> {
         let take_layer = |layer| {
             (self.run.observer)(Progress::LayerRead);
-            Ok(self.run.sink.put_layer(layer, "")?)
+            let known = self.run.sink.put_layer(layer, "")?;
+            hold.resize(0);
+            Ok(known)
         };
+        let layers = self.run.layers.within(Arc::clone(hold)).of_source(Arc::default());
         let on_read = |count| (self.run.observer)(Progress::Read(count));
         let opener = Opener {
             limits: &self.run.options.limits,
-            layers: &self.run.layers,
+            layers: &layers,
             take_layer: &take_layer,
             on_read: &on_read,
             is_ending: &|| self.run.is_ending(),
@@ -105,12 +108,12 @@ impl<'a> Worker<'a> {
 
     /// Opens a source whose layers are read on the way. How much they take is not known before.
     fn open_and_read(&self, number: usize, found: &Found) -> Vec<ImagePlan> {
-        let _hold = self.run.memory.begin_layer(u64::MAX);
+        let hold = self.run.memory.begin_layer(u64::MAX);
         if self.run.is_ending() {
             self.tell(Event::Left(number, 0));
             return Vec::new();
         }
-        self.open(number, found)
+        self.open(number, found, &hold)
     }
 
     /// What is wrong with a source, or with an image before it is known which it is, is told by one of several machines. What the
@@ -229,15 +232,16 @@ impl<'a> Worker<'a> {
         if let Some(diff_id) = self.known(promise)? {
             return Ok(Ok(diff_id));
         }
-        let mut hold = self.run.memory.begin_layer(range.len_bytes());
+        let hold = self.run.memory.begin_layer(range.len_bytes());
         // It may have been a long time until there was room.
         if self.run.is_ending() {
             return Ok(Err(LayerError::Stopped));
         }
         let on_read = |count| (self.run.observer)(Progress::Read(count));
-        let read = guarded(|| self.run.layers.read_helped(range, promise, &on_read));
-        if let Ok(Ok(layer)) = &read {
-            hold.resize(memory::fingerprint_bytes(&layer.fingerprint));
+        let layers = self.run.layers.within(Arc::clone(&hold)).of_source(range.sums());
+        let read = guarded(|| layers.read_helped(range, promise, &on_read));
+        if let Ok(Ok(LayerRead { fingerprint, .. })) = &read {
+            hold.resize(building_bytes(fingerprint.entries().len() as u64, fingerprint.paths_bytes()));
         }
         self.put(read, promise)
     }
@@ -249,7 +253,7 @@ impl<'a> Worker<'a> {
 
     fn put(
         &self,
-        read: Result<Result<crate::layer::LayerRead, LayerError>, LayerError>,
+        read: Result<Result<LayerRead, LayerError>, LayerError>,
         promise: &Promise,
     ) -> Result<Result<DiffId, LayerError>, StoreError> {
         let layer = match read.and_then(|read| read) {
@@ -282,9 +286,12 @@ impl<'a> Worker<'a> {
 
     fn put_image(&self, plan: ImagePlan, layers: Vec<DiffId>) -> Result<ImageRow, IngestError> {
         let sink = self.run.sink;
+        let held = HeldImage::new(&self.run.memory, &self.run.options.limits, &plan.origin);
         let read = |layer: &DiffId| {
             let missing = || IngestError::Missing { origin: plan.origin.clone(), what: layer.to_string() };
-            sink.fingerprint(layer)?.ok_or_else(missing)
+            let fingerprint = sink.fingerprint(layer)?.ok_or_else(missing)?;
+            held.add(&fingerprint)?;
+            Ok::<_, IngestError>(fingerprint)
         };
         self.note_media_types(&plan)?;
         let stack = sink.stacks().look(&layers, read)?;

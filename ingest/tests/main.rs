@@ -6,6 +6,7 @@
 mod damage;
 mod formats;
 mod layers;
+mod limits;
 mod odd_sources;
 mod properties;
 mod real_world;

@@ -4,6 +4,7 @@
 //! is depends on who was first, so numbers are compared for equality, index tables, and order nothing.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use hashbrown::HashTable;
@@ -20,6 +21,8 @@ pub(crate) struct Numbers {
     known: Arc<Known>,
     paths: RwLock<Table<RandomState>>,
     contents: RwLock<Table<Spread>>,
+    /// Bytes of all paths that have a number.
+    paths_bytes: AtomicU64,
 }
 
 /// What has a number, found by it without a lock: what has one keeps it.
@@ -34,9 +37,11 @@ struct Table<S> {
     hasher: S,
 }
 
-/// What a path and a content take with their places in the tables, about.
-const PATH_BYTES: u64 = 100;
+/// What a path and a content take with their places in the tables, about, besides the bytes of the path.
+const PATH_BYTES: u64 = 50;
 const CONTENT_BYTES: u64 = 44;
+/// Paths share a buffer up to so many bytes: one for all that are new would be there twice while it is made.
+const SHARED_BYTES_MAX: usize = 512 << 10;
 
 impl Known {
     pub(crate) fn path(&self, number: u32) -> &[u8] {
@@ -52,7 +57,7 @@ impl Numbers {
     pub(crate) fn new() -> Self {
         let known = Known { paths: boxcar::Vec::new(), contents: boxcar::Vec::new() };
         let (paths, contents) = (RwLock::new(Table::new()), RwLock::new(Table::new()));
-        let numbers = Self { known: Arc::new(known), paths, contents };
+        let numbers = Self { known: Arc::new(known), paths, contents, paths_bytes: AtomicU64::new(0) };
         let first = numbers.of_contents(&[ContentId::EMPTY]);
         assert_eq!(first, [EMPTY], "the first number is nought");
         numbers
@@ -62,7 +67,7 @@ impl Numbers {
         &self.known
     }
 
-    /// Returns the numbers of paths; new ones are copied, all of them into one buffer.
+    /// Returns the numbers of paths; new ones are copied, side by side.
     pub(crate) fn of_paths(&self, paths: &[&[u8]]) -> Vec<u32> {
         let all = &self.known.paths;
         let number_of = |table: &Table<RandomState>, path: &[u8]| {
@@ -76,15 +81,14 @@ impl Numbers {
             return found.into_iter().flatten().collect();
         }
         let absent = paths.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(path, _)| *path);
-        let buffer = PathBytes::from(absent.collect::<Vec<_>>().concat());
-        let mut start = 0;
+        let mut copies = copied(absent).into_iter();
         let mut table = self.paths.write().unwrap_or_else(PoisonError::into_inner);
         let numbered = paths.iter().zip(found).map(|(path, found)| {
             found.unwrap_or_else(|| {
-                let own = buffer.slice(start..start + path.len());
-                start += path.len();
+                let own = copies.next().expect("each path without a number was copied");
                 // Another thread may have come first.
                 number_of(&table, path).unwrap_or_else(|| {
+                    self.paths_bytes.fetch_add(own.len() as u64, Ordering::Relaxed);
                     let hash = |hasher: &RandomState, number: u32| hasher.hash_one(&*all[number as usize]);
                     table.add(all.push(own), hash)
                 })
@@ -119,7 +123,8 @@ impl Numbers {
     /// Returns about how much memory it takes.
     pub(crate) fn size_bytes(&self) -> u64 {
         let (paths, contents) = (self.known.paths.count(), self.known.contents.count());
-        paths as u64 * PATH_BYTES + contents as u64 * CONTENT_BYTES
+        let paths_bytes = self.paths_bytes.load(Ordering::Relaxed);
+        paths_bytes + paths as u64 * PATH_BYTES + contents as u64 * CONTENT_BYTES
     }
 }
 
@@ -139,6 +144,28 @@ impl<S: BuildHasher + Default> Table<S> {
         numbers.insert_unique(hash(hasher, number), number, |number| hash(hasher, *number));
         number
     }
+}
+
+/// Copies paths, many of them into one buffer.
+fn copied<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Vec<PathBytes> {
+    let (mut copies, mut bytes, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    let share = |bytes: &mut Vec<u8>, ends: &mut Vec<usize>, copies: &mut Vec<PathBytes>| {
+        let (shared, mut start) = (PathBytes::from(&bytes[..]), 0);
+        for end in ends.drain(..) {
+            copies.push(shared.slice(start..end));
+            start = end;
+        }
+        bytes.clear();
+    };
+    for path in paths {
+        bytes.extend_from_slice(path);
+        ends.push(bytes.len());
+        if bytes.len() >= SHARED_BYTES_MAX {
+            share(&mut bytes, &mut ends, &mut copies);
+        }
+    }
+    share(&mut bytes, &mut ends, &mut copies);
+    copies
 }
 
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {

@@ -5,19 +5,29 @@
 //! with an error, allocates no more than the bytes can account for, and never panics. What it accepts encodes
 //! to the same fingerprint again, and but for the compression to the same bytes. Layout: `FORMAT.md`.
 
+mod chunks;
 mod columns;
 mod readers;
 
-use crate::compression::{compress, decompress_claimed};
+use std::io::{BufRead, BufReader, Read};
+
+use crate::compression::{compress, decompress_claimed, decompressing};
 use crate::cursor::{Cursor, Short, push_varint};
 use crate::fingerprint::{Content, Entry, Fingerprint};
 use crate::format::body::{
-    ENTRIES_MAX, FLAG_ZSTD, HEADER_BYTES, MAGIC, METADATA_BYTES_MAX, VERSION, ZSTD_LEVEL, ZSTD_WINDOW_LOG_MAX,
+    ENTRIES_MAX, FLAG_ZSTD, HEADER_BYTES, MAGIC, MEMORY_BYTES_MAX, METADATA_BYTES_MAX, VERSION, ZSTD_LEVEL,
+    ZSTD_WINDOW_LOG_MAX,
 };
 use crate::id::ContentId;
 
 use columns::Columns;
-use readers::Readers;
+use readers::other_length;
+
+/// Metadata up to this length is decompressed at once, with a context that the thread keeps. Longer one is read as it
+/// decompresses.
+const WHOLE_BYTES_MAX: u32 = 1 << 20;
+/// What is decompressed at a time.
+const PIECE_BYTES: usize = 128 << 10;
 
 /// Why bytes are not a fingerprint, or a fingerprint cannot become bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,21 +76,35 @@ fn within(what: &'static str, found: usize, max: u64) -> Result<u32> {
     fits.ok_or(too_large)
 }
 
+/// Checks that entries with so many bytes of paths and targets fit into the memory of one layer.
+fn within_memory(entries: usize, paths_bytes: usize) -> Result<()> {
+    let found = entries as u64 * Fingerprint::ENTRY_BYTES + paths_bytes as u64;
+    match found > MEMORY_BYTES_MAX {
+        true => Err(BodyError::TooLarge { what: "memory of the layer", found, max: MEMORY_BYTES_MAX }),
+        false => Ok(()),
+    }
+}
+
 /// Returns the bytes of a fingerprint: always the same for the same fingerprint and version of zstd.
 ///
 /// # Errors
 ///
 /// Fails if it has more entries or longer paths than the format allows.
 pub fn encode(fingerprint: &Fingerprint) -> Result<Vec<u8>> {
+    within_memory(
+        fingerprint.entries().len(),
+        usize::try_from(fingerprint.paths_bytes()).unwrap_or(usize::MAX),
+    )?;
     let (table, ordinals) = distinct_contents(fingerprint)?;
     let entry_count = within("entries", fingerprint.entries().len(), ENTRIES_MAX)?;
     let mut sizes = Vec::new();
     table.iter().for_each(|content| push_varint(&mut sizes, content.size_bytes));
-    let metadata = Columns::of(fingerprint, ordinals)?.join()?;
+    let metadata = Columns::of(fingerprint, ordinals)?.join(fingerprint)?;
+    let metadata_length = within("metadata", metadata.len(), METADATA_BYTES_MAX)?;
     let compressed = Some(compress(&metadata, ZSTD_LEVEL)).filter(|it| it.len() < metadata.len());
-    let (flags, stored) = match &compressed {
+    let (flags, stored) = match compressed {
         Some(compressed) => (FLAG_ZSTD, compressed),
-        None => (0, &metadata),
+        None => (0, metadata),
     };
 
     let mut bytes = Vec::with_capacity(HEADER_BYTES + 32 * table.len() + sizes.len() + stored.len());
@@ -91,7 +115,7 @@ pub fn encode(fingerprint: &Fingerprint) -> Result<Vec<u8>> {
     bytes.extend(within("contents", table.len(), ENTRIES_MAX)?.to_le_bytes());
     bytes.extend(within("sizes", sizes.len(), u64::from(u32::MAX))?.to_le_bytes());
     bytes.extend(within("stored metadata", stored.len(), METADATA_BYTES_MAX)?.to_le_bytes());
-    bytes.extend(within("metadata", metadata.len(), METADATA_BYTES_MAX)?.to_le_bytes());
+    bytes.extend(metadata_length.to_le_bytes());
     bytes.extend([0; 4]);
     table.iter().for_each(|content| bytes.extend(content.id.as_bytes()));
     bytes.extend(sizes);
@@ -106,17 +130,14 @@ pub fn encode(fingerprint: &Fingerprint) -> Result<Vec<u8>> {
 /// Fails on any bytes that [`encode`] would not have written.
 pub fn decode(bytes: &[u8]) -> Result<Fingerprint> {
     let sections = Sections::split(bytes)?;
+    within_memory(sections.entry_count as usize, 0)?;
     let table = sections.contents()?;
-    let metadata = sections.metadata()?;
-    let mut columns = Readers::split(&metadata, sections.entry_count, table.len())?;
-    let paths = columns.paths(sections.entry_count)?;
-    let mut entries = Vec::with_capacity(paths.ends.len());
-    let mut start = 0;
-    for end in &paths.ends {
-        entries.push(columns.entry(paths.bytes.slice(start..*end), &paths, &table)?);
-        start = *end;
-    }
-    columns.finish()?;
+    let (length, count) = (sections.metadata_length as usize, sections.entry_count);
+    let entries = match sections.metadata()? {
+        Metadata::Whole(metadata) => readers::entries(&metadata[..], length, count, &table)?,
+        Metadata::Plain(metadata) => readers::entries(metadata, length, count, &table)?,
+        Metadata::Stream(metadata) => readers::entries(metadata, length, count, &table)?,
+    };
     Ok(Fingerprint::from_sorted(entries))
 }
 
@@ -127,6 +148,16 @@ pub fn decode(bytes: &[u8]) -> Result<Fingerprint> {
 /// Fails if the header or the table is malformed; the rest is not read.
 pub fn decode_contents(bytes: &[u8]) -> Result<Vec<Content>> {
     Sections::split(bytes)?.contents()
+}
+
+/// Returns what an encoded fingerprint says that it takes, but for what the paths have in common.
+///
+/// # Errors
+///
+/// Fails if the header is malformed; the rest is not read.
+pub(crate) fn claimed_bytes(bytes: &[u8]) -> Result<u64> {
+    let Sections { entry_count, metadata_length, .. } = Sections::split(bytes)?;
+    Ok(u64::from(entry_count) * Fingerprint::ENTRY_BYTES + u64::from(metadata_length))
 }
 
 /// Contents that occur, each once, and the place of each file's among them. One id with two sizes would be a lie, but is
@@ -213,18 +244,32 @@ impl<'a> Sections<'a> {
         Ok(table)
     }
 
-    fn metadata(&self) -> Result<Vec<u8>> {
+    fn metadata(&self) -> Result<Metadata<'a>> {
         let offset = HEADER_BYTES + self.ids.len() + self.sizes.len();
         let bad = |_| malformed("metadata does not decompress", offset);
-        let metadata = if self.compressed {
-            let claimed = self.metadata_length.into();
-            decompress_claimed(self.stored, claimed, ZSTD_WINDOW_LOG_MAX).map_err(bad)?
-        } else {
-            self.stored.to_vec()
-        };
-        if metadata.len() != self.metadata_length as usize {
-            return Err(malformed("metadata has another length than the header says", offset));
+        let claimed = self.metadata_length.into();
+        let is_other = |length: usize| length != self.metadata_length as usize;
+        if !self.compressed {
+            return if is_other(self.stored.len()) {
+                Err(other_length())
+            } else {
+                Ok(Metadata::Plain(self.stored))
+            };
         }
-        Ok(metadata)
+        if self.metadata_length > WHOLE_BYTES_MAX {
+            let stream = decompressing(self.stored, ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
+            // One byte more than there may be shows that there is more.
+            let stream = BufReader::with_capacity(PIECE_BYTES, stream.take(claimed + 1));
+            return Ok(Metadata::Stream(Box::new(stream)));
+        }
+        let metadata = decompress_claimed(self.stored, claimed, ZSTD_WINDOW_LOG_MAX).map_err(bad)?;
+        if is_other(metadata.len()) { Err(other_length()) } else { Ok(Metadata::Whole(metadata)) }
     }
+}
+
+/// The metadata, to be read front to back.
+enum Metadata<'a> {
+    Whole(Vec<u8>),
+    Plain(&'a [u8]),
+    Stream(Box<dyn BufRead + 'a>),
 }

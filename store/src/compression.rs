@@ -72,6 +72,18 @@ pub(crate) fn decompress_claimed(
     })
 }
 
+/// Returns what decompresses a frame piece by piece, for frames that are too long to be held whole. A window that is larger
+/// than 2 to the power of `window_log_max` is not given room.
+///
+/// # Errors
+///
+/// Fails if there is no memory for a context.
+pub(crate) fn decompressing(compressed: &[u8], window_log_max: u32) -> io::Result<impl Read> {
+    let mut decoder = zstd::Decoder::with_buffer(compressed)?;
+    decoder.window_log_max(window_log_max)?;
+    Ok(decoder)
+}
+
 fn failed(code: zstd_safe::ErrorCode) -> io::Error {
     io::Error::other(zstd_safe::get_error_name(code))
 }

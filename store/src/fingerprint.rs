@@ -5,16 +5,22 @@
 
 use std::collections::BTreeMap;
 
+use crate::format::body::{MEMORY_BYTES_MAX, PATHS_BYTES_MAX};
 use crate::id::ContentId;
 use crate::path::PathBytes;
 
 /// Paths share a buffer up to so many bytes. Enough for ten thousand; and a path that is kept alone keeps no more.
-const SHARED_BYTES_MAX: usize = 512 << 10;
+pub(crate) const SHARED_BYTES_MAX: usize = 512 << 10;
+/// Paths longer than this on average stay where they are: side by side they are no nearer, and copying them
+/// would need twice the memory.
+const LONG_PATH_BYTES: u64 = 1 << 10;
 
 /// What one layer holds: entries sorted by path, whiteouts before what the layer itself puts there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     entries: Vec<Entry>,
+    /// Sum of the lengths of all paths and link targets.
+    paths_bytes: u64,
 }
 
 /// One path of a layer.
@@ -93,13 +99,45 @@ impl Fingerprint {
             }
             same
         });
-        share_buffers(&mut entries);
-        Self { entries }
+        let mut fingerprint = Self::from_sorted(entries);
+        match fingerprint.paths_bytes > fingerprint.entries.len() as u64 * LONG_PATH_BYTES {
+            true => trim_buffers(&mut fingerprint.entries),
+            false => share_buffers(&mut fingerprint.entries),
+        }
+        fingerprint
     }
 
     /// Wraps entries that are known to be sorted, none twice.
     pub(crate) fn from_sorted(entries: Vec<Entry>) -> Self {
-        Self { entries }
+        let paths_bytes = entries.iter().map(Entry::paths_bytes).sum();
+        Self { entries, paths_bytes }
+    }
+
+    /// What an entry costs while its layer is read, merged or compared, besides the bytes of its paths: itself, and
+    /// what stands for it in views and tables.
+    pub const ENTRY_BYTES: u64 = 200;
+
+    /// Most memory that one layer, and all layers of one image together, may take, as [`Fingerprint::memory_bytes`]
+    /// counts. Whoever reads or asks holds an image whole. A million files with paths of a hundred bytes take 290 MiB,
+    /// so an image may have them and change the owner of all; no image that is known to us has more than half a million.
+    pub const MEMORY_BYTES_MAX: u64 = MEMORY_BYTES_MAX;
+
+    /// Most bytes of paths and link targets that all layers of one image together may have: twice what one layer may.
+    pub const IMAGE_PATHS_BYTES_MAX: u64 = 2 * PATHS_BYTES_MAX;
+
+    /// Returns about how much memory it takes to work with it.
+    pub fn memory_bytes(&self) -> u64 {
+        self.entries.len() as u64 * Self::ENTRY_BYTES + self.paths_bytes
+    }
+
+    /// Returns about how much memory it takes to hold it.
+    pub fn held_bytes(&self) -> u64 {
+        (self.entries.len() * size_of::<Entry>()) as u64 + self.paths_bytes
+    }
+
+    /// Returns the sum of the lengths of all paths and link targets.
+    pub fn paths_bytes(&self) -> u64 {
+        self.paths_bytes
     }
 
     /// Returns the entries in path order.
@@ -139,6 +177,15 @@ impl Entry {
         (&self.path, rank)
     }
 
+    /// The lengths of its path and, where it is a link, its target.
+    fn paths_bytes(&self) -> u64 {
+        let target = match &self.kind {
+            EntryKind::Symlink(target) | EntryKind::HardLink(target) => target.len(),
+            _ => 0,
+        };
+        (self.path.len() + target) as u64
+    }
+
     /// Its path and, where it is a link, its target.
     fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBytes> {
         let target = match &mut self.kind {
@@ -146,6 +193,13 @@ impl Entry {
             _ => None,
         };
         std::iter::once(&mut self.path).chain(target)
+    }
+}
+
+/// Copies paths out of buffers that are mostly other bytes.
+fn trim_buffers(entries: &mut [Entry]) {
+    for path in entries.iter_mut().flat_map(Entry::paths_mut).filter(|path| path.is_small_part()) {
+        *path = PathBytes::from(&path[..]);
     }
 }
 

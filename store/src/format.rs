@@ -27,12 +27,18 @@ pub(crate) mod body {
     pub(crate) const COLUMN_COUNT: usize = 9;
     /// Longest metadata section before compression. A few kilobytes of zstd can claim gigabytes.
     pub(crate) const METADATA_BYTES_MAX: u64 = 1 << 30;
-    /// Most entries of one layer. Large builds have a million; the ingest limit is below this.
+    /// Most entries of one layer. Large builds have a million; what they may take in memory is below this.
     pub(crate) const ENTRIES_MAX: u64 = 1 << 24;
+    /// Most that the entries of one layer may take in memory, as [`Fingerprint::memory_bytes`] counts: two
+    /// million files with usual paths. Every reader of a store holds whole layers.
+    ///
+    /// [`Fingerprint::memory_bytes`]: crate::Fingerprint::memory_bytes
+    pub(crate) const MEMORY_BYTES_MAX: u64 = 576 << 20;
     /// Longest path or link target.
     pub(crate) const PATH_BYTES_MAX: usize = 64 << 10;
-    /// Most bytes of all paths together. Front coding can claim a thousand times what it takes.
-    pub(crate) const PATHS_BYTES_MAX: u64 = 1 << 30;
+    /// Most bytes of all paths together. Front coding can claim a thousand times what it takes; a million paths of a
+    /// hundred bytes are within.
+    pub(crate) const PATHS_BYTES_MAX: u64 = 128 << 20;
 
     /// Entry kinds in the `kinds` column.
     pub(crate) mod kind {

@@ -34,6 +34,11 @@ impl PathBytes {
         let length = narrow(self[part].len());
         Self { buffer: Arc::clone(&self.buffer), start, length }
     }
+
+    /// Returns true if less than half of the buffer is this path.
+    pub(crate) fn is_small_part(&self) -> bool {
+        (self.length as usize) < self.buffer.len() / 2
+    }
 }
 
 /// Every format that paths come from, and the store's own, stops far below.

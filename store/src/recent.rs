@@ -8,17 +8,24 @@ use quick_cache::sync::Cache;
 use crate::fingerprint::Fingerprint;
 use crate::id::DiffId;
 
-/// How many entries a layer has, about: a hint for the cache's own tables.
-const LAYER_ENTRIES: u64 = 100;
+/// What a usual entry takes with its path.
+const ENTRY_BYTES: u64 = 150;
+/// What a layer takes, about: a hint for the cache's own tables.
+const LAYER_BYTES: u64 = 20 << 10;
 
-/// Layers by diff ID, as many as have so many entries together. One entry takes some 150 bytes.
-pub struct RecentLayers(Cache<DiffId, Arc<Fingerprint>, EntryCount>);
+/// Layers by diff ID, as many as fit into so many bytes.
+pub struct RecentLayers(Cache<DiffId, Arc<Fingerprint>, ByMemory>);
 
 impl RecentLayers {
-    /// Holds nothing yet, and never more than so many entries.
+    /// Holds nothing yet, and never more than what so many usual entries take.
     pub fn new(entries_max: u64) -> Self {
-        let layers = usize::try_from(entries_max / LAYER_ENTRIES).unwrap_or(usize::MAX);
-        Self(Cache::with_weighter(layers, entries_max, EntryCount))
+        Self::with_room(entries_max * ENTRY_BYTES)
+    }
+
+    /// Holds nothing yet, and never more than so many bytes.
+    pub fn with_room(bytes_max: u64) -> Self {
+        let layers = usize::try_from(bytes_max / LAYER_BYTES).unwrap_or(usize::MAX);
+        Self(Cache::with_weighter(layers, bytes_max, ByMemory))
     }
 
     /// Returns a layer if it is still held.
@@ -33,10 +40,10 @@ impl RecentLayers {
 }
 
 #[derive(Clone)]
-struct EntryCount;
+struct ByMemory;
 
-impl Weighter<DiffId, Arc<Fingerprint>> for EntryCount {
+impl Weighter<DiffId, Arc<Fingerprint>> for ByMemory {
     fn weight(&self, _layer: &DiffId, fingerprint: &Arc<Fingerprint>) -> u64 {
-        fingerprint.entries().len().max(1) as u64
+        fingerprint.held_bytes().max(1)
     }
 }

@@ -13,8 +13,12 @@ use crate::id::{ChainId, DiffId};
 use crate::merge::{MergedView, Place};
 use crate::tally::{Change, Tally};
 
-/// A base counts as at least so many entries, so that there are never more than some hundred.
-const BASE_ENTRIES_MIN: u64 = 500;
+/// What a usual entry of a base takes, with its path and what stands for it in the view.
+const ENTRY_BYTES: u64 = 200;
+/// What stands for an entry in the view of a base, and among its contents.
+const PLACE_BYTES: u64 = 50;
+/// A base counts as at least so many bytes, so that there are never more than some hundred.
+const BASE_BYTES_MIN: u64 = 100 << 10;
 /// Chain IDs that are remembered as seen, before they are forgotten: 8 MiB of them. One that is seen anew costs a little
 /// time and nothing else.
 const SEEN_MAX: usize = 1 << 18;
@@ -55,9 +59,14 @@ struct Base {
 }
 
 impl Stacks {
-    /// Remembers nothing yet, and never bases of more than so many entries together. One entry takes some 200 bytes.
+    /// Remembers nothing yet, and never more bases than those of so many usual entries together take.
     pub fn new(entries_max: u64) -> Self {
-        Self { bases: Mutex::new(Bases { entries_max, ..Bases::default() }), seen: Mutex::default() }
+        Self::with_room(entries_max * ENTRY_BYTES)
+    }
+
+    /// Remembers nothing yet, and never bases of more than so many bytes together.
+    pub fn with_room(bytes_max: u64) -> Self {
+        Self { bases: Mutex::new(Bases { bytes_max, ..Bases::default() }), seen: Mutex::default() }
     }
 
     /// Returns what a stack looks like; the lowest layer comes first. `read` is asked for the layers of which nothing is
@@ -107,7 +116,7 @@ impl Stacks {
         tally: &Tally,
     ) {
         // One that leaves no room for others would drive them all out.
-        if entry_count(layers) > lock(&self.bases).entries_max / 2 {
+        if memory_bytes(layers) > lock(&self.bases).bytes_max / 2 {
             return;
         }
         let base = Base {
@@ -142,9 +151,9 @@ impl Base {
         MergedView::of_places(&entries(&self.layers), &self.places, self.anomalies.clone())
     }
 
-    /// Returns how many entries are held for it. Layers that several bases have count for each.
-    fn entry_count(&self) -> u64 {
-        entry_count(&self.layers)
+    /// Returns how much memory is held for it. Layers that several bases have count for each.
+    fn memory_bytes(&self) -> u64 {
+        memory_bytes(&self.layers)
     }
 }
 
@@ -153,8 +162,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn entry_count(layers: &[Arc<Fingerprint>]) -> u64 {
-    layers.iter().map(|layer| layer.entries().len() as u64).sum::<u64>().max(BASE_ENTRIES_MIN)
+fn memory_bytes(layers: &[Arc<Fingerprint>]) -> u64 {
+    let bytes = |layer: &Arc<Fingerprint>| layer.held_bytes() + layer.entries().len() as u64 * PLACE_BYTES;
+    layers.iter().map(bytes).sum::<u64>().max(BASE_BYTES_MIN)
 }
 
 fn entries(layers: &[Arc<Fingerprint>]) -> Vec<&[Entry]> {
@@ -167,8 +177,8 @@ fn entries(layers: &[Arc<Fingerprint>]) -> Vec<&[Entry]> {
 struct Bases {
     by_chain: HashMap<ChainId, (u64, Arc<Base>)>,
     uses: u64,
-    entries: u64,
-    entries_max: u64,
+    bytes: u64,
+    bytes_max: u64,
 }
 
 impl Bases {
@@ -184,14 +194,14 @@ impl Bases {
     /// Returns what had to go.
     fn insert(&mut self, chain: ChainId, base: Arc<Base>) -> Vec<Arc<Base>> {
         self.uses += 1;
-        self.entries += base.entry_count();
+        self.bytes += base.memory_bytes();
         let before = self.by_chain.insert(chain, (self.uses, base));
         let mut gone: Vec<Arc<Base>> = before.map(|(_, base)| base).into_iter().collect();
-        self.entries -= gone.iter().map(|base| base.entry_count()).sum::<u64>();
-        while self.entries > self.entries_max {
+        self.bytes -= gone.iter().map(|base| base.memory_bytes()).sum::<u64>();
+        while self.bytes > self.bytes_max {
             let longest = self.by_chain.iter().min_by_key(|(_, (used, _))| *used).map(|(chain, _)| *chain);
             let Some((_, base)) = longest.and_then(|chain| self.by_chain.remove(&chain)) else { break };
-            self.entries -= base.entry_count();
+            self.bytes -= base.memory_bytes();
             gone.push(base);
         }
         gone

@@ -194,3 +194,65 @@ fn what_no_entry_has_is_refused() {
         assert_eq!(decode(&body).unwrap_err().to_string(), expected);
     }
 }
+
+/// Metadata as columns that were made up.
+fn body_of(entry_count: u32, columns: &[Vec<u8>; 9]) -> Vec<u8> {
+    let lengths = columns.iter().flat_map(|column| u32::try_from(column.len()).unwrap().to_le_bytes());
+    let metadata: Vec<u8> = lengths.chain(columns.iter().flatten().copied()).collect();
+    let stored = zstd::bulk::compress(&metadata, 1).unwrap();
+    let mut bytes = b"LPFP\x01\0\x01\0".to_vec();
+    let lengths = [stored.len(), metadata.len()].map(|length| u32::try_from(length).unwrap());
+    for word in [entry_count, 0, 0, lengths[0], lengths[1], 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(stored);
+    bytes
+}
+
+#[test]
+fn a_few_bytes_that_claim_more_paths_than_fit_into_memory_are_refused_before_they_are_read() {
+    // Each path is 60,000 bytes of the one before and three more, so that they ascend.
+    let count: u32 = 10_000;
+    let first = [b'a'; 60_000];
+    let number = |number: u32| format!("{number:05}").into_bytes();
+    let shared = |before: u32, after: u32| {
+        let same = number(before).iter().zip(number(after)).take_while(|(a, b)| **a == *b).count();
+        60_000 + same
+    };
+    let varint = |value: usize, to: &mut Vec<u8>| {
+        let mut value = value;
+        while value >= 0x80 {
+            to.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+            value >>= 7;
+        }
+        to.push(u8::try_from(value).unwrap());
+    };
+    let mut columns: [Vec<u8>; 9] = Default::default();
+    columns[0] = vec![0, 0, 0];
+    for at in 0..count {
+        let prefix = if at == 0 { 0 } else { shared(at - 1, at) };
+        columns[1].push(0);
+        columns[2].push(9);
+        varint(prefix, &mut columns[3]);
+        varint(60_005 - prefix, &mut columns[4]);
+        let path = [&first[..], &number(at)].concat();
+        columns[5].extend(&path[prefix..]);
+    }
+    let bytes = body_of(count, &columns);
+    assert!(bytes.len() < 40_000, "{}", bytes.len());
+    let claim = decode(&bytes);
+    assert!(matches!(claim, Err(BodyError::TooLarge { what: "paths", .. })), "{claim:?}");
+    let claim = decode(&body_of(4_000_000, &columns));
+    assert!(matches!(claim, Err(BodyError::TooLarge { what: "memory of the layer", .. })), "{claim:?}");
+}
+
+#[test]
+fn long_metadata_is_read_as_it_decompresses_and_comes_back() {
+    let path = |number: usize| format!("{}/{number:06}", "long/".repeat(number % 400));
+    let link = |number: usize| EntryKind::Symlink(path(number).as_bytes().into());
+    let entries = (0..9_000).map(|number| common::entry(&path(number * 7 % 9_001), link(number)));
+    let fingerprint = Fingerprint::from_entries(entries.collect());
+    let bytes = encode(&fingerprint).unwrap();
+    assert_eq!(decode(&bytes).unwrap(), fingerprint);
+    assert!(matches!(decode(&bytes[..bytes.len() - 1]), Err(BodyError::Malformed { .. })));
+}

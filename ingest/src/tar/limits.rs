@@ -7,7 +7,8 @@ pub struct TarLimits {
     pub extension_bytes_max: u64,
     /// Longest path or link target. Linux unpacks none over 4096 bytes; the rest is room for odd tools.
     pub path_bytes_max: usize,
-    /// Most entries. The largest layers in use hold under a million; each costs the caller memory.
+    /// Most entries. The largest layers in use hold under a million; each costs the caller memory, of which there is
+    /// room for some two and a half million.
     pub entries_max: u64,
     /// Largest file as it would be unpacked, holes included. Hashing one takes about a minute.
     pub file_bytes_max: u64,
@@ -25,7 +26,7 @@ impl Default for TarLimits {
         Self {
             extension_bytes_max: 1 << 20,
             path_bytes_max: 64 << 10,
-            entries_max: 5_000_000,
+            entries_max: 3_000_000,
             file_bytes_max: 64 << 30,
             sparse_ratio_max: 1000,
             sparse_free_bytes: 1 << 30,

@@ -1,16 +1,15 @@
 //! The columns of a body while they are written.
 //!
-//! Only what the format can hold gets in. What stands before the columns, and their compression, is the body's business.
+//! Only what the format can hold gets in. Paths and targets, which are most of it, are copied once, to where they stay:
+//! until then only their lengths are here. What stands before the columns, and their compression, is the body's business.
 
 use std::collections::HashMap;
 
 use super::{Result, within};
-use crate::cursor::push_varint;
+use crate::cursor::{Cursor, push_varint};
 use crate::fingerprint::{Entry, EntryKind, Fingerprint};
 use crate::format::body::{COLUMN_COUNT, METADATA_BYTES_MAX, PATH_BYTES_MAX, PATHS_BYTES_MAX, kind};
-
-/// What a path has that the one before has not, on average.
-const SUFFIX_BYTES: usize = 16;
+use crate::path::PathBytes;
 
 /// The columns while they are written, in their order on disk.
 #[derive(Default)]
@@ -23,11 +22,12 @@ pub(super) struct Columns {
     /// For each entry, how many bytes its path has in common with the one before.
     shared_lengths: Vec<u8>,
     suffix_lengths: Vec<u8>,
-    suffixes: Vec<u8>,
+    /// Of what each path has that the one before has not.
+    suffixes_length: usize,
     /// For each file, its place in the table of contents.
     ordinals: Vec<u8>,
-    /// For each symbolic or hard link, length and bytes.
-    targets: Vec<u8>,
+    /// Of the targets of symbolic and hard links: for each, length and bytes.
+    targets_length: usize,
     /// For each device, major and minor number.
     devices: Vec<u8>,
 }
@@ -65,7 +65,6 @@ impl Columns {
             kinds: Vec::with_capacity(entries),
             shared_lengths: Vec::with_capacity(entries),
             suffix_lengths: Vec::with_capacity(entries),
-            suffixes: Vec::with_capacity(SUFFIX_BYTES * entries),
             ordinals: Vec::with_capacity(2 * entries),
             ..Self::default()
         }
@@ -90,7 +89,7 @@ impl Columns {
         let shared = previous.iter().zip(path).take_while(|(a, b)| a == b).count();
         push_varint(&mut self.shared_lengths, shared as u64);
         push_varint(&mut self.suffix_lengths, (path.len() - shared) as u64);
-        self.suffixes.extend(&path[shared..]);
+        self.suffixes_length += path.len() - shared;
     }
 
     fn push_kind(&mut self, entry: &EntryKind) -> Result<()> {
@@ -117,8 +116,7 @@ impl Columns {
 
     fn push_target(&mut self, kind: u8, target: &[u8]) -> Result<u8> {
         within("link target", target.len(), PATH_BYTES_MAX as u64)?;
-        push_varint(&mut self.targets, target.len() as u64);
-        self.targets.extend(target);
+        self.targets_length += varint_length(target.len()) + target.len();
         Ok(kind)
     }
 
@@ -128,24 +126,57 @@ impl Columns {
         kind
     }
 
-    /// The lengths of all columns, then the columns.
-    pub(super) fn join(self) -> Result<Vec<u8>> {
-        let columns: [Vec<u8>; COLUMN_COUNT] = [
-            self.owners,
-            self.owner_indices,
-            self.kinds,
-            self.shared_lengths,
-            self.suffix_lengths,
-            self.suffixes,
-            self.ordinals,
-            self.targets,
-            self.devices,
+    /// The lengths of all columns, then the columns of the same fingerprint.
+    pub(super) fn join(self, fingerprint: &Fingerprint) -> Result<Vec<u8>> {
+        let lengths: [usize; COLUMN_COUNT] = [
+            self.owners.len(),
+            self.owner_indices.len(),
+            self.kinds.len(),
+            self.shared_lengths.len(),
+            self.suffix_lengths.len(),
+            self.suffixes_length,
+            self.ordinals.len(),
+            self.targets_length,
+            self.devices.len(),
         ];
-        let mut joined = Vec::with_capacity(4 * COLUMN_COUNT + columns.iter().map(Vec::len).sum::<usize>());
-        for column in &columns {
-            joined.extend(within("column", column.len(), METADATA_BYTES_MAX)?.to_le_bytes());
+        let mut joined = Vec::with_capacity(4 * COLUMN_COUNT + lengths.iter().sum::<usize>());
+        for length in lengths {
+            joined.extend(within("column", length, METADATA_BYTES_MAX)?.to_le_bytes());
         }
-        columns.iter().for_each(|column| joined.extend(column));
+        let before =
+            [&self.owners, &self.owner_indices, &self.kinds, &self.shared_lengths, &self.suffix_lengths];
+        before.into_iter().for_each(|column| joined.extend(column));
+        self.push_suffixes(fingerprint, &mut joined);
+        joined.extend(&self.ordinals);
+        push_targets(fingerprint, &mut joined);
+        joined.extend(&self.devices);
         Ok(joined)
+    }
+
+    fn push_suffixes(&self, fingerprint: &Fingerprint, joined: &mut Vec<u8>) {
+        let mut shared_lengths = Cursor::new(&self.shared_lengths);
+        for entry in fingerprint.entries() {
+            let shared = shared_lengths.length().expect("there is one for each entry");
+            joined.extend_from_slice(&entry.path[shared..]);
+        }
+    }
+}
+
+/// Returns how many bytes [`push_varint`] appends.
+fn varint_length(value: usize) -> usize {
+    (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+fn target_of(entry: &EntryKind) -> Option<&PathBytes> {
+    match entry {
+        EntryKind::Symlink(target) | EntryKind::HardLink(target) => Some(target),
+        _ => None,
+    }
+}
+
+fn push_targets(fingerprint: &Fingerprint, joined: &mut Vec<u8>) {
+    for target in fingerprint.entries().iter().filter_map(|entry| target_of(&entry.kind)) {
+        push_varint(joined, target.len() as u64);
+        joined.extend_from_slice(target);
     }
 }

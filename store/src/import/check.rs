@@ -1,7 +1,8 @@
 //! One frame of an export: what it says, and whether that can be true.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,6 +76,8 @@ impl LayerFrame {
         if known.as_deref() == Some(body) {
             return Ok((self.record, Verdict::Known));
         }
+        let claimed_bytes = body::claimed_bytes(body).map_err(|error| refuse(error.to_string()))?;
+        let _large = (claimed_bytes > LARGE_BYTES).then(lock_large);
         let fingerprint = body::decode(body).map_err(|error| refuse(error.to_string()))?;
         if !self.record.describes(&fingerprint) {
             return Err(refuse("its counts are not those of its fingerprint".into()));
@@ -151,7 +154,13 @@ impl ImageFrame {
         if self.is_known(store)? {
             return Ok(Some(Steps::default()));
         }
-        let stack = stacks.look(&self.record.layers, |layer| layer_of(store, recent, layer))?;
+        let held = Held::default();
+        let read = |layer: &DiffId| {
+            let fingerprint = layer_of(store, recent, layer)?;
+            held.add(&fingerprint).map_err(|problem| self.malformed(problem))?;
+            Ok::<_, ImportError>(fingerprint)
+        };
+        let stack = stacks.look(&self.record.layers, read)?;
         if self.facts_of(&stack) == facts(&self.record) {
             return Ok(Some(stack.steps));
         }
@@ -203,6 +212,40 @@ impl ImageFrame {
 
     fn malformed(&self, problem: impl std::fmt::Display) -> ImportError {
         ImportError::malformed(self.kind, self.offset_bytes, format!("image {}: {problem}", self.record.id))
+    }
+}
+
+/// Layers and images are checked on all cores, and one may take as much memory as all others together: of those that take
+/// more than this, one is checked at a time.
+const LARGE_BYTES: u64 = 32 << 20;
+static LARGE: Mutex<()> = Mutex::new(());
+
+/// Whoever has the lock waits for nobody, and a panic leaves nothing half done.
+fn lock_large() -> MutexGuard<'static, ()> {
+    LARGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the layers of one image take that is being checked.
+#[derive(Default)]
+struct Held {
+    bytes: Cell<u64>,
+    paths_bytes: Cell<u64>,
+    large: RefCell<Option<MutexGuard<'static, ()>>>,
+}
+
+impl Held {
+    fn add(&self, fingerprint: &Fingerprint) -> Result<(), String> {
+        let bytes = self.bytes.get() + fingerprint.memory_bytes();
+        let paths_bytes = self.paths_bytes.get() + fingerprint.paths_bytes();
+        self.bytes.set(bytes);
+        self.paths_bytes.set(paths_bytes);
+        if bytes > Fingerprint::MEMORY_BYTES_MAX || paths_bytes > Fingerprint::IMAGE_PATHS_BYTES_MAX {
+            return Err("its layers take more memory than those of one image may".into());
+        }
+        if bytes > LARGE_BYTES && self.large.borrow().is_none() {
+            *self.large.borrow_mut() = Some(lock_large());
+        }
+        Ok(())
     }
 }
 

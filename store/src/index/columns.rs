@@ -52,7 +52,9 @@ impl Columns {
     pub(crate) fn finish(self, mut facts: Facts) -> Result<SegmentId> {
         let failed = |directory: &Path, error| StoreError::io(directory, "write a segment in")(error);
         let directory = self.directory.clone();
-        self.write(&mut facts).map_err(|error| failed(&directory, error))
+        let id = self.write(&mut facts).map_err(|error| failed(&directory, error))?;
+        sync_directory(&directory)?;
+        Ok(id)
     }
 
     fn write(mut self, facts: &mut Facts) -> io::Result<SegmentId> {
@@ -108,7 +110,6 @@ impl Columns {
         // Renamed by the standard library, so that the crash suite sees it. What a failure leaves is removed with old segments.
         let (_, half_made) = file.keep()?;
         fs::rename(half_made, self.directory.join(file_name(&id)))?;
-        sync_directory(&self.directory).map_err(io::Error::other)?;
         Ok(id)
     }
 }
