@@ -8,7 +8,10 @@
 mod columns;
 pub(crate) mod current;
 mod draft;
+pub(crate) mod fresh;
 mod holders;
+mod images;
+mod layers;
 mod merge;
 mod origin;
 mod postings;

@@ -19,4 +19,5 @@ pub(crate) mod lock;
 pub(crate) mod pack;
 pub(crate) mod recovery;
 pub(crate) mod seal;
+mod sealed;
 pub(crate) mod walk;

@@ -6,6 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::columns::Columns;
+use super::images::Images;
 use super::origin::IndexedLayer;
 use super::postings;
 use super::segment::{Facts, Section, SegmentId};
@@ -14,9 +15,9 @@ use super::views::{self, KeyPosting};
 use crate::error::{Result, StoreError};
 use crate::format::STORE_ID_BYTES;
 use crate::format::index::{BUCKET_BITS_MAX, BUCKET_KEYS, NODES_MAX};
-use crate::id::{BlobDigest, ChainId, DiffId, SetId};
+use crate::id::{BlobDigest, ChainId, DiffId};
 use crate::log::frame::Place;
-use crate::record::{LayerRecord, Platform};
+use crate::record::LayerRecord;
 use crate::tally::Change;
 
 /// A node that is not in any segment yet.
@@ -424,65 +425,13 @@ pub(crate) fn write_order<T: Sync, K: Ord + Send>(
     order.iter().try_for_each(|number| columns.push_number(section, *number))
 }
 
-/// Writes images, which come in order of their ids, with all that leads to them.
-#[derive(Default)]
-pub(crate) struct Images {
-    platforms: Vec<Platform>,
-    /// For each image, its node and the identity of its contents.
-    orders: Vec<(u32, SetId)>,
-    names: Vec<(String, u32)>,
-    manifests: Vec<(BlobDigest, u32)>,
-    records_end: usize,
-    platforms_end: usize,
-}
-
-impl Images {
-    pub(crate) fn push(&mut self, columns: &mut Columns, node: u32, mut image: IndexedImage) -> Result<()> {
-        let number = narrow(self.orders.len())?;
-        let record = &mut image.record;
-        let platform = self.platform(columns, &record.platform)?;
-        columns.push(Section::ImageIds, record.id.as_bytes())?;
-        columns.push(Section::SetIds, record.set_id.as_bytes())?;
-        columns.push_number(Section::ImageRows, node)?;
-        columns.push_number(Section::ImageRows, u32::try_from(record.content_count).unwrap_or(u32::MAX))?;
-        columns.push_number(Section::ImageRows, platform)?;
-        self.orders.push((node, record.set_id));
-        self.manifests.extend(record.manifests.iter().map(|manifest| (*manifest, number)));
-        let bytes = encode_image(&mut image);
-        self.records_end += bytes.len();
-        columns.push(Section::Records, &bytes)?;
-        columns.push_number(Section::RecordEnds, narrow(self.records_end)?)?;
-        self.names.extend(image.names.into_iter().map(|(name, _)| (name, number)));
-        Ok(())
-    }
-
-    pub(crate) fn finish(self, columns: &mut Columns) -> Result<()> {
-        write_order(columns, Section::NodeOrder, &self.orders, |(node, _)| *node)?;
-        write_order(columns, Section::SetOrder, &self.orders, |(_, set)| *set)?;
-        write_names(columns, self.names)?;
-        write_digests(columns, Section::Manifests, Section::ManifestImages, self.manifests)
-    }
-
-    fn platform(&mut self, columns: &mut Columns, platform: &Platform) -> Result<u32> {
-        if let Some(number) = self.platforms.iter().position(|known| known == platform) {
-            return narrow(number);
-        }
-        let bytes = encode(platform);
-        self.platforms_end += bytes.len();
-        columns.push(Section::Platforms, &bytes)?;
-        columns.push_number(Section::PlatformEnds, narrow(self.platforms_end)?)?;
-        self.platforms.push(platform.clone());
-        narrow(self.platforms.len() - 1)
-    }
-}
-
 /// Returns an image as the index keeps it. Its layers are told by its node.
 pub(crate) fn encode_image(image: &mut IndexedImage) -> Vec<u8> {
     image.record.layers.clear();
     encode(image)
 }
 
-fn write_names(columns: &mut Columns, mut names: Vec<(String, u32)>) -> Result<()> {
+pub(super) fn write_names(columns: &mut Columns, mut names: Vec<(String, u32)>) -> Result<()> {
     names.sort_unstable();
     let mut end = 0;
     for (name, image) in names {
@@ -521,12 +470,12 @@ pub(crate) fn write_table(
     Ok(())
 }
 
-fn encode(value: &impl serde::Serialize) -> Vec<u8> {
+pub(super) fn encode(value: &impl serde::Serialize) -> Vec<u8> {
     postcard::to_stdvec(value).expect("records hold nothing that postcard cannot write")
 }
 
 /// A place in a section has 32 bits.
-fn narrow(end: usize) -> Result<u32> {
+pub(super) fn narrow(end: usize) -> Result<u32> {
     u32::try_from(end).map_err(|_| StoreError::TooLarge {
         what: "section of a segment".to_owned(),
         found: end as u64,

@@ -11,9 +11,9 @@ use std::path::Path;
 
 use super::columns::Columns;
 use super::draft::{
-    Colours, Images, Keys, bucket_bits, write_documents, write_layer_records, write_numbers, write_order,
-    write_table,
+    Colours, Keys, bucket_bits, write_documents, write_layer_records, write_numbers, write_order, write_table,
 };
+use super::images::Images;
 use super::postings::{self, Posting, Probe, key_count};
 use super::segment::{Facts, Section, Segment, SegmentId};
 use super::state::{NO_NODE, OVERRIDE_BYTES, State, count, place};
@@ -23,6 +23,21 @@ use crate::format::index::CHECKSUM_BYTES;
 
 /// The colour of contents that are in no node any more.
 const NO_COLOUR: u32 = u32::MAX;
+
+/// Segments of about one size, next to each other, that are merged into one.
+const SEGMENTS_OF_A_SIZE: usize = 4;
+/// Sizes up to here count as one.
+const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
+
+/// Returns from which segment on all are to be merged: where there are several of the largest size.
+pub(crate) fn merge_from(sizes: &[u64]) -> Option<usize> {
+    let level = |size: u64| (size / SMALL_SEGMENT_BYTES).max(1).ilog2() / 2;
+    (0..sizes.len()).find(|from| {
+        let levels = sizes[*from..].iter().map(|size| level(*size));
+        let largest = levels.clone().max().unwrap_or(0);
+        levels.filter(|level| *level == largest).count() >= SEGMENTS_OF_A_SIZE
+    })
+}
 
 /// Writes one segment that says what a range of the live ones says.
 pub(crate) fn merge(
@@ -313,4 +328,26 @@ fn write_overrides(columns: &mut Columns, state: &State, segments: &[&Segment]) 
     kept.sort_unstable();
     kept.dedup();
     kept.iter().try_for_each(|entry| columns.push(Section::Overrides, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_merged_when_four_are_of_one_size() {
+        let kib = |sizes: &[u64]| merge_from(&sizes.iter().map(|size| size << 10).collect::<Vec<_>>());
+        let cases: [(&[u64], Option<usize>); 7] = [
+            (&[], None),
+            (&[9, 9, 9], None),
+            (&[9, 9, 9, 9], Some(0)),
+            (&[9000, 9, 9, 9], None),
+            (&[9000, 9, 9, 9, 9], Some(1)),
+            (&[9000, 9000, 9, 9000, 9, 9000], Some(0)),
+            (&[900_000, 9000, 300, 9, 9, 9, 9], Some(3)),
+        ];
+        for (sizes, expected) in cases {
+            assert_eq!(kib(sizes), expected, "{sizes:?}");
+        }
+    }
 }

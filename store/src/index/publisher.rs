@@ -3,7 +3,7 @@
 //! Whatever is found wrong with the published state is repaired here, from the catalogue and the packs: segments that are
 //! behind are caught up with, segments that are missing or damaged are built again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use rayon::prelude::*;
 
 use super::current::Current;
 use super::draft::{Draft, encode_image};
-use super::merge::merge;
+use super::fresh::{Fresh, Written};
+use super::merge::{merge, merge_from};
 use super::origin::{self, all_blobs, document_place, fingerprint, pack_documents};
 use super::segment::{Segment, SegmentId, file_name};
 use super::state::{IndexedImage, State};
@@ -23,55 +24,14 @@ use crate::images;
 use crate::log::catalogue::Tree;
 use crate::log::journal::{Applied, Journal};
 use crate::record::{ImageRecord, LayerRecord};
-use crate::stack::Steps;
 use crate::tally::Change;
 
 /// Entries of the layers that are held at one time while postings are made of them.
 const ENTRIES_MAX: u64 = 400_000;
 /// Postings after which a segment is written. One takes 16 bytes.
 const POSTINGS_MAX: usize = 3 << 20;
-/// Segments of about one size, next to each other, that are merged into one.
-const SEGMENTS_OF_A_SIZE: usize = 4;
-/// Sizes up to here count as one.
-const SMALL_SEGMENT_BYTES: u64 = 64 << 10;
-/// Keys that are held of what layers do to those below. One takes 8 bytes. What is beyond is found out again from the layers.
-const STEP_KEYS_MAX: usize = 2 << 20;
 /// One image in so many may be overridden or gone before all segments are merged.
 const DEAD_DIVISOR: u64 = 5;
-
-/// What was put and is not published yet.
-#[derive(Default)]
-pub(crate) struct Fresh {
-    pub(crate) images: BTreeMap<ImageId, IndexedImage>,
-    pub(crate) gone: BTreeSet<ImageId>,
-    pub(crate) blobs: Vec<(BlobDigest, DiffId)>,
-    /// Known layers whose records have changed.
-    pub(crate) layers: BTreeSet<DiffId>,
-    /// Fingerprints and documents that went to the packs.
-    pub(crate) written: Vec<Written>,
-    /// What the top layer of a stack does to the contents below it, of as many as are known.
-    steps: HashMap<ChainId, Change>,
-    step_keys: usize,
-}
-
-/// Something that went to the packs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Written {
-    Layer(DiffId),
-    Document(BlobDigest),
-}
-
-impl Fresh {
-    /// Takes what is known of stacks, while there is room.
-    pub(crate) fn add_steps(&mut self, steps: Steps) {
-        for (chain, change) in steps.0 {
-            if self.step_keys + change.len() <= STEP_KEYS_MAX {
-                self.step_keys += change.len();
-                self.steps.insert(chain, change);
-            }
-        }
-    }
-}
 
 /// The published state of a store that this process has open for writing.
 pub(crate) struct Publisher {
@@ -431,16 +391,6 @@ struct ChunkLayers {
     unreadable: Vec<DiffId>,
 }
 
-/// Returns from which segment on all are to be merged: where there are several of the largest size.
-fn merge_from(sizes: &[u64]) -> Option<usize> {
-    let level = |size: u64| (size / SMALL_SEGMENT_BYTES).max(1).ilog2() / 2;
-    (0..sizes.len()).find(|from| {
-        let levels = sizes[*from..].iter().map(|size| level(*size));
-        let largest = levels.clone().max().unwrap_or(0);
-        levels.filter(|level| *level == largest).count() >= SEGMENTS_OF_A_SIZE
-    })
-}
-
 /// Removes segments that are not live, and what a process that died left half made. A reader that was about to open one
 /// of them reads `CURRENT` again.
 fn remove_others(directory: &Path, live: &[Arc<Segment>]) -> Result<()> {
@@ -517,22 +467,5 @@ mod tests {
         pack_documents(&store.journal).unwrap();
         assert_eq!(stats(&store), before);
         assert_eq!(store.document(&digest).unwrap().as_deref(), Some(&document[..]));
-    }
-
-    #[test]
-    fn segments_are_merged_when_four_are_of_one_size() {
-        let kib = |sizes: &[u64]| merge_from(&sizes.iter().map(|size| size << 10).collect::<Vec<_>>());
-        let cases: [(&[u64], Option<usize>); 7] = [
-            (&[], None),
-            (&[9, 9, 9], None),
-            (&[9, 9, 9, 9], Some(0)),
-            (&[9000, 9, 9, 9], None),
-            (&[9000, 9, 9, 9, 9], Some(1)),
-            (&[9000, 9000, 9, 9000, 9, 9000], Some(0)),
-            (&[900_000, 9000, 300, 9, 9, 9, 9], Some(3)),
-        ];
-        for (sizes, expected) in cases {
-            assert_eq!(kib(sizes), expected, "{sizes:?}");
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::format::STORE_ID_BYTES;
 use crate::format::index::CHECKSUM_BYTES;
 use crate::id::{BlobDigest, ChainId, DiffId, ImageId, SetId};
 use crate::log::frame::{Place, Position};
-use crate::record::{ImageRecord, LayerRecord, Platform};
+use crate::record::{ImageRecord, Platform};
 
 /// The parent of a lowest layer, and the node of an image without layers.
 pub(crate) const NO_NODE: u32 = u32::MAX;
@@ -159,33 +159,6 @@ impl State {
         Ok(above)
     }
 
-    /// Returns the diff ID of a layer.
-    pub(crate) fn diff_id(&self, layer: u32) -> Result<DiffId> {
-        let (segment, number) = self.layer_at(layer)?;
-        segment.id_at(Section::DiffIds, number).map(DiffId::from_bytes)
-    }
-
-    /// Returns where a layer's fingerprint stands.
-    pub(crate) fn place(&self, layer: u32) -> Result<Place> {
-        let (segment, number) = self.layer_at(layer)?;
-        place(segment, Section::Places, number)
-    }
-
-    /// Returns what is known of a layer besides its entries.
-    pub(crate) fn layer_record(&self, layer: u32) -> Result<LayerRecord> {
-        let diff_id = self.diff_id(layer)?;
-        for (_, segment) in self.newest_first() {
-            let total = segment.length(Section::RecordLayers) / 4;
-            let number = |at: usize| segment.number(Section::RecordLayers, at);
-            let at = Segment::partition(total, |at| Ok(number(at)? < layer))?;
-            if at < total && number(at)? == layer {
-                let extent = segment.extent(Section::LayerRecordEnds, at)?;
-                return decode_layer(segment, diff_id, segment.slice(Section::LayerRecords, extent)?);
-            }
-        }
-        Ok(LayerRecord::unknown(diff_id))
-    }
-
     /// Returns the number of the layer that a node puts over its parent.
     pub(crate) fn layer_of_node(&self, node: u32) -> Result<u32> {
         let (segment, number) = self.node_at(node)?;
@@ -280,18 +253,6 @@ impl State {
                 if self.is_live(at) {
                     return Ok(Some(at));
                 }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns the layer that a blob unpacks to.
-    pub(crate) fn layer_of_blob(&self, blob: &BlobDigest) -> Result<Option<u32>> {
-        for (_, segment) in self.newest_first() {
-            let keys = segment.length(Section::Blobs) / 32;
-            let number = first_id(segment, Section::Blobs, &key_of(blob))?;
-            if number < keys && segment.id_at(Section::Blobs, number)? == key_of(blob) {
-                return segment.number(Section::BlobLayers, number).map(Some);
             }
         }
         Ok(None)
@@ -401,7 +362,7 @@ impl State {
         image_at(segment, number)
     }
 
-    fn layer_at(&self, layer: u32) -> Result<(&Segment, usize)> {
+    pub(super) fn layer_at(&self, layer: u32) -> Result<(&Segment, usize)> {
         self.holder(layer, |segment| segment.facts.layers_first)
     }
 
@@ -413,7 +374,7 @@ impl State {
         Ok((segment, (number - first(segment)) as usize))
     }
 
-    fn newest_first(&self) -> impl Iterator<Item = (usize, &Segment)> {
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = (usize, &Segment)> {
         self.segments.iter().map(|segment| &**segment).enumerate().rev()
     }
 
@@ -452,14 +413,6 @@ impl State {
         found.retain(|at| self.is_live(*at));
         Ok(found)
     }
-}
-
-/// The record of a layer as `draft::encode_layer` writes it.
-fn decode_layer(segment: &Segment, diff_id: DiffId, bytes: &[u8]) -> Result<LayerRecord> {
-    let fields = postcard::from_bytes(bytes);
-    let (tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies) =
-        fields.map_err(|_| segment.corrupt(Section::LayerRecords, "a record does not decode"))?;
-    Ok(LayerRecord { diff_id, tar_size_bytes, entry_count, file_count, file_size_bytes, anomalies })
 }
 
 /// Checks that nodes and layers are numbered through, which everything that asks for one by its number relies on.
@@ -532,6 +485,6 @@ impl ImageAt {
 }
 
 /// Returns the place of the first id of a sorted column that is not less than another.
-fn first_id(segment: &Segment, ids: Section, id: &[u8; 32]) -> Result<usize> {
+pub(super) fn first_id(segment: &Segment, ids: Section, id: &[u8; 32]) -> Result<usize> {
     Segment::partition(segment.length(ids) / 32, |place| Ok(segment.id_at(ids, place)? < *id))
 }

@@ -66,8 +66,8 @@ pub(super) fn apply(catalogue: &Catalogue, seal: &Seal, changes: &Changes, appli
 /// Packs, catalogue, and the changes on their way there.
 pub(crate) struct Journal {
     layout: Layout,
-    seal: Seal,
-    catalogue: Catalogue,
+    pub(super) seal: Seal,
+    pub(super) catalogue: Catalogue,
     packs: Packs,
     unapplied: RwLock<Unapplied>,
     /// Held by whoever adds changes; a commit takes it while it collects them.
@@ -243,44 +243,6 @@ impl Journal {
         *self.committing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns all committed keys of a tree and their sealed values.
-    pub(crate) fn sealed_pairs(&self, tree: Tree) -> impl Iterator<Item = Result<Pair>> + use<> {
-        self.catalogue.scan(tree, &[])
-    }
-
-    /// Returns true if a sealed value is whole.
-    pub(crate) fn is_sealed(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> bool {
-        self.seal.open(tree, key, sealed).is_ok()
-    }
-
-    /// Seals a value, a record, or the place of a value in the packs.
-    pub(crate) fn seal_value(&self, tree: Tree, key: &[u8], value: &[u8]) -> Vec<u8> {
-        self.seal.close(tree, key, INLINE, value)
-    }
-
-    pub(crate) fn seal_record(&self, tree: Tree, key: &[u8], record: &impl Serialize) -> Vec<u8> {
-        self.seal_value(tree, key, &encode(record))
-    }
-
-    pub(crate) fn seal_place(&self, tree: Tree, key: &[u8], place: Place) -> Vec<u8> {
-        self.seal.close(tree, key, PACKED, &encode(&place))
-    }
-
-    /// Returns what was sealed.
-    pub(crate) fn unsealed(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
-        self.unseal(tree, key, sealed)
-    }
-
-    /// Commits values that are sealed.
-    pub(crate) fn commit_sealed(&self, changes: Changes) -> Result<()> {
-        let mut writer = self.write()?;
-        for (tree, changes) in Tree::ALL.into_iter().zip(changes) {
-            writer.changes.extend(changes.into_iter().map(|(key, value)| (tree, key, value)));
-        }
-        drop(writer.finish());
-        self.commit(|| ())
-    }
-
     /// Returns the packs.
     pub(crate) fn packs(&self) -> &Packs {
         &self.packs
@@ -362,7 +324,7 @@ impl Journal {
         self.catalogue.flush()
     }
 
-    fn unseal(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn unseal(&self, tree: Tree, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
         match self.seal.open(tree, key, sealed)? {
             (INLINE, payload) => Ok(payload.to_vec()),
             (PACKED, payload) => {
@@ -378,7 +340,7 @@ impl Journal {
 pub(crate) struct Writer<'a> {
     journal: &'a Journal,
     guard: MutexGuard<'a, ()>,
-    changes: Vec<(Tree, Vec<u8>, Option<Vec<u8>>)>,
+    pub(super) changes: Vec<(Tree, Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl<'a> Writer<'a> {
@@ -421,7 +383,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn encode(record: &impl Serialize) -> Vec<u8> {
+pub(super) fn encode(record: &impl Serialize) -> Vec<u8> {
     postcard::to_stdvec(record).expect("records hold nothing that postcard cannot write")
 }
 
