@@ -43,7 +43,7 @@ pub struct Ingest {
     /// its manifest.json), and nothing was added to its blobs.
     #[arg(long)]
     pub rescan: bool,
-    /// Take about so much memory at most, and 768M more while one large image is read: 512M, 1G [default: 256M and 32M for each job]
+    /// Take about this much memory, and 768M more while one large image is read: 512M, 1G [default: 256M and 32M a job]
     ///
     /// Fewer layers are read at a time where they have many files, and fewer are remembered for the images to come. Some
     /// 200M are taken however little is given, and one layer is read however many files it has.

@@ -30,7 +30,7 @@ pub fn documents<'a>(texts: impl Iterator<Item = &'a [u8]>, limits: &Limits) {
         }
         digests.push(format!("sha256:{hex}"));
     }
-    let tree = Tree::Archive { origin: "fuzzed".into(), members };
+    let tree = Tree::archive("fuzzed", members);
     read(&tree, limits);
 }
 
