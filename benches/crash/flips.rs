@@ -7,7 +7,7 @@ use super::world::{Ran, Random, World, copy, files, tries};
 use super::{Found, Settings};
 
 const TRIES: usize = 5000;
-const SAMPLE: usize = 24;
+const SAMPLE: usize = 16;
 /// One try in so many flips a bit of the large files; the others choose the file first, so that small ones have their share.
 const BY_SIZE_EACH: usize = 3;
 

@@ -12,7 +12,7 @@ use super::world::{Ran, World, copy, files, tries};
 use super::{Found, Settings};
 
 /// Operations of one command and mode that the sample tries.
-const SAMPLE: usize = 3;
+const SAMPLE: usize = 2;
 
 /// What becomes of the n-th operation.
 const MODES: [(&str, &[(&str, &str)]); 6] = [

@@ -1,4 +1,4 @@
-//! From what a person types to a published image or layer, as [`Store::resolve`](crate::Store::resolve) does it.
+//! From what a person types to a published image or layer.
 
 use std::collections::BTreeSet;
 
