@@ -98,7 +98,6 @@ fn start(packs: &Packs) -> Applied {
 
 /// Fails if packs below a position are missing, cut or not ours.
 fn check_extent(packs: &Packs, floor: Position) -> Result<()> {
-    packs.expect(floor)?;
     for number in packs.numbers_on_disk()?.into_iter().filter(|number| *number <= floor.pack) {
         // A pack that was begun and never committed to may lack its header.
         let is_known = Position { pack: number, offset_bytes: 0 } < floor;
@@ -106,7 +105,7 @@ fn check_extent(packs: &Packs, floor: Position) -> Result<()> {
             return Err(problem);
         }
     }
-    Ok(())
+    packs.expect(floor)
 }
 
 /// What is known of the packs before they are replayed.
