@@ -280,7 +280,7 @@ fn a_store_that_cannot_be_written_says_so() {
         \"$LAYERPRINT\" ingest other.tar; echo $?; \
         \"$LAYERPRINT\" find base:1 > found; echo $?";
     let Some(ran) = with_disk(&world, "10m", line) else { return };
-    let error = "error: disk/store/LOCK: open: Read-only file system (os error 30)\n\
+    let error = "error: disk/store/FORMAT: open: Read-only file system (os error 30)\n\
                  hint: the file system is mounted read-only; Linux does that when a disk fails, so look at the kernel \
                  log (dmesg); mount it writable, or name another --store\n";
     assert_eq!(ran, Ran { status: 0, stdout: "2\n1\n".into(), stderr: error.into() });

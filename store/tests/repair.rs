@@ -135,7 +135,7 @@ fn any_flipped_byte_is_named_and_repaired_and_what_it_took_is_filled_by_the_next
             copy_directory(&whole, &path);
             flip(&path.join(&name), at);
             let found = damages(&path);
-            assert!(is_database || name == Path::new("LOCK") || !found.is_empty(), "{case}: not seen");
+            assert!(is_database || !found.is_empty(), "{case}: not seen");
             unseen += u64::from(found.is_empty());
             let repaired = repaired(&path);
             assert_eq!(repaired.lost_images, [], "{case}");

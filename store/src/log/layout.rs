@@ -116,7 +116,8 @@ fn write_half_made(root: &Path, store_id: &[u8; STORE_ID_BYTES]) -> Result<PathB
     Ok(half_made)
 }
 
-const NAME: &str = "FORMAT";
+/// The file that makes a directory a store.
+pub(crate) const NAME: &str = "FORMAT";
 const CHECKSUM: &str = "checksum ";
 
 /// Of a damaged version no one could tell what it was. Not keyed: the id is in the text.
