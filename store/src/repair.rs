@@ -100,6 +100,20 @@ fn header(root: &Path, repaired: &mut Repaired) -> Result<Layout> {
             repaired.did(format!("wrote the header of the store again: {error}"));
             Ok(layout)
         }
-        layout => layout,
+        layout => of_packs(layout?, repaired),
+    }
+}
+
+/// Writes the header anew if it is that of another store: the packs can be read under the id that is in them.
+fn of_packs(layout: Layout, repaired: &mut Repaired) -> Result<Layout> {
+    if !layout.packs().is_dir() || Packs::fit(&layout.packs(), layout.store_id)? {
+        return Ok(layout);
+    }
+    match Packs::store_id_of(&layout.packs())? {
+        Some(theirs) if theirs != layout.store_id && Packs::fit(&layout.packs(), theirs)? => {
+            repaired.did("wrote the header of the store again: it was that of another store");
+            Layout::restore(&layout.root, theirs)
+        }
+        _ => Ok(layout),
     }
 }

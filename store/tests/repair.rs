@@ -265,3 +265,21 @@ fn an_import_replaces_a_damaged_layer() {
     assert_eq!(damages(&path).iter().filter(|damage| damage.what == DamagedPart::Fingerprint).count(), 0);
     assert!(Index::open(&path).unwrap().fingerprint(&images[0].layers[0]).unwrap().is_some());
 }
+
+#[test]
+fn the_header_of_another_store_makes_no_pack_an_unfinished_tail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("store"), folder.path().join("other"));
+    let images = reference(&path);
+    reference(&other);
+    let pack = fs::read(path.join("packs/00000000.pack")).unwrap();
+    fs::copy(other.join("FORMAT"), path.join("FORMAT")).unwrap();
+    for _ in 0..2 {
+        let error = Store::open(&path).err().unwrap().to_string();
+        assert!(error.ends_with("not a pack of this store"), "{error}");
+        assert_eq!(fs::read(path.join("packs/00000000.pack")).unwrap(), pack);
+    }
+    repaired(&path);
+    assert_eq!(image_ids(&path).len(), images.len());
+    assert_eq!(damages(&path), []);
+}

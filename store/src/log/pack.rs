@@ -68,6 +68,27 @@ impl Packs {
         Ok(counts.into_iter().max_by_key(|(_, count)| *count).map(|(store_id, _)| store_id))
     }
 
+    /// Fails if the whole header of a pack says that it is another store's: then `FORMAT` or the pack is in the wrong folder, and
+    /// nothing here may be taken for unfinished.
+    pub(crate) fn expect_ours(&self) -> Result<()> {
+        for number in self.numbers_on_disk()? {
+            let mut header = [0; HEADER_BYTES];
+            let is_read = self.file(number)?.read_exact_at(&mut header, 0).is_ok();
+            let ours = self.header(number);
+            if is_read && header[..16] == ours[..16] && header[16..] != ours[16..] {
+                let at = Position { pack: number, offset_bytes: 0 };
+                return Err(self.corrupt(at, "not a pack of this store"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns true if the first frame of the packs is whole under the id of a store.
+    pub(crate) fn fit(directory: &Path, store_id: [u8; STORE_ID_BYTES]) -> Result<bool> {
+        let packs = Self::open_read_only(directory.to_owned(), store_id)?;
+        Ok(packs.end() > packs.start() && packs.frame(packs.start())?.is_ok())
+    }
+
     /// No packs: those of a store to which nothing was ever written.
     pub(crate) fn none(directory: PathBuf, store_id: [u8; STORE_ID_BYTES]) -> Self {
         Self::unopened(directory, store_id)

@@ -35,6 +35,7 @@ pub(crate) fn recover(layout: &Layout) -> Result<Recovered> {
     let published = published(layout)?;
     let seal = Seal::new(&layout.store_id);
     let packs = Packs::open(layout.packs(), layout.store_id)?;
+    packs.expect_ours()?;
     let floor = published.unwrap_or_default();
     let (catalogue, applied, rebuilt) = match open_catalogue(layout, &seal, &packs)? {
         Opened::Usable(catalogue, applied) => {
