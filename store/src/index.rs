@@ -139,7 +139,8 @@ impl Index {
             }
             packs => packs?,
         };
-        if holds_images(&packs)? {
+        // `CURRENT` is written before the first segment, so that one without the other was lost.
+        if has_segments(layout) || holds_images(&packs)? {
             return Err(StoreError::NotPublished { path: layout.root.clone() });
         }
         Self::checked(layout.root.clone(), State::default(), packs, Current::default())
@@ -444,6 +445,11 @@ impl Index {
         ids.sort_unstable();
         Ok(ids)
     }
+}
+
+fn has_segments(layout: &Layout) -> bool {
+    let items = std::fs::read_dir(layout.segments()).into_iter().flatten().flatten();
+    items.into_iter().any(|item| item.path().extension().is_some_and(|extension| extension == "segment"))
 }
 
 /// Returns true if any commit in the packs is of an image.
